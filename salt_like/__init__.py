@@ -1,0 +1,1 @@
+"""Reusable modules, tasks and training for particle-jet taggers."""

@@ -1,0 +1,413 @@
+"""Sets of constituents in two layouts, and every operation that cares about the layout.
+
+*Packed* holds the constituents of all jets one after the other, ``(T, ...)``; *padded* holds a fixed number of slots
+per jet, ``(B, N, ...)``. Layers that act on the last axis work on either. What needs to know which constituents belong
+to which jet is here, once per layout, behind the interface `Layout`.
+
+An empty set has defined values: sum, mean and maximum are 0, and attention never produces NaN.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from salt_like.batch import Batch
+
+LOWEST = -3.0e38  # a finite stand-in for -inf in float32: exp() of it is 0, and differences with it are never NaN
+
+
+class Layout(ABC):
+    """Which constituents belong to which jet.
+
+    ``x`` below stands for values per constituent, ``(T, D)`` packed or ``(B, N, D)`` padded.
+    """
+
+    @property
+    @abstractmethod
+    def counts(self) -> Tensor:
+        """Number of real constituents of each jet, ``(B,)``."""
+
+    @property
+    @abstractmethod
+    def valid(self) -> Tensor:
+        """True for real constituents, ``(T,)`` or ``(B, N)``."""
+
+    @abstractmethod
+    def sum(self, x: Tensor) -> Tensor:
+        """Sum over the constituents of each jet, ``(B, D)``."""
+
+    @abstractmethod
+    def max(self, x: Tensor) -> Tensor:
+        """Largest value over the constituents of each jet, ``(B, D)``; 0 for jets without any."""
+
+    @abstractmethod
+    def softmax(self, scores: Tensor) -> Tensor:
+        """Softmax over the constituents of each jet, shaped as `scores`; 0 at padding."""
+
+    @abstractmethod
+    def spread(self, vectors: Tensor) -> Tensor:
+        """Give each constituent the vector of its jet: ``(B, D)`` → ``(T, D)`` or ``(B, N, D)``."""
+
+    @abstractmethod
+    def grids(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Values in one or more padded grids ``(B_k, N_k, ...)`` that together hold every jet once."""
+
+    @abstractmethod
+    def grid_valid(self) -> tuple[Tensor, ...]:
+        """True for real constituents in each of the `grids`, ``(B_k, N_k)``."""
+
+    @abstractmethod
+    def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
+        """The inverse of `grids`."""
+
+    @abstractmethod
+    def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both ends of every unordered pair of different constituents, and whether the pair is real.
+
+        Returns:
+            ``(P, D), (P, D), (P,)`` packed or ``(B, P, D), (B, P, D), (B, P)`` padded with ``P = N(N-1)/2``.
+        """
+
+    @abstractmethod
+    def to_padded(self, x: Tensor, length: int) -> Tensor:
+        """Values in a grid of `length` slots, ``(B, length, ...)``, 0 at padding."""
+
+    @abstractmethod
+    def merge(self, others: Sequence[Layout]) -> tuple[Layout, tuple[Tensor, ...]]:
+        """One layout for the constituents of several, jet by jet, and where each one's constituents went.
+
+        Returns:
+            The merged layout, and per layout the positions for `place` and `take`.
+        """
+
+    @abstractmethod
+    def place(self, parts: Sequence[Tensor], where: Sequence[Tensor]) -> Tensor:
+        """Values of several parts in this merged layout."""
+
+    @abstractmethod
+    def take(self, x: Tensor, where: Tensor) -> Tensor:
+        """Values of one part out of this merged layout."""
+
+    @abstractmethod
+    def constant(self, number: int) -> Layout:
+        """The layout of a set with `number` real constituents in each jet."""
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean over the constituents of each jet, ``(B, D)``; 0 for jets without any."""
+        return self.sum(x) / self.counts.clamp(min=1).to(x.dtype)[:, None]
+
+
+class Padded(Layout):
+    """A fixed number of slots per jet.
+
+    Args:
+        valid: True for real constituents, ``(B, N)`` bool.
+    """
+
+    def __init__(self, valid: Tensor) -> None:
+        self._valid = valid
+
+    @property
+    def counts(self) -> Tensor:
+        return self._valid.sum(1)
+
+    @property
+    def valid(self) -> Tensor:
+        return self._valid
+
+    def sum(self, x: Tensor) -> Tensor:
+        return self._masked(x, 0.0).sum(1)
+
+    def max(self, x: Tensor) -> Tensor:
+        floor = x.new_full((x.shape[0], 1, *x.shape[2:]), LOWEST)
+        largest = torch.cat([self._masked(x, LOWEST), floor], 1).amax(1)
+        return torch.where(self._valid.any(1)[:, None], largest, torch.zeros_like(largest))
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        floor = scores.new_full((scores.shape[0], 1, *scores.shape[2:]), LOWEST)
+        masked = self._masked(scores, LOWEST)
+        largest = torch.cat([masked.detach(), floor], 1).amax(1, keepdim=True)
+        weights = self._masked((masked - largest).exp(), 0.0)
+        return weights / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+
+    def spread(self, vectors: Tensor) -> Tensor:
+        return vectors[:, None].expand(-1, self._valid.shape[1], *vectors.shape[1:])
+
+    def grids(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x,)
+
+    def grid_valid(self) -> tuple[Tensor, ...]:
+        return (self._valid,)
+
+    def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
+        return grids[0]
+
+    def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        number = self._valid.shape[1]
+        first, second = torch.triu_indices(number, number, 1, device=x.device).unbind()
+        real = self._valid[:, first] & self._valid[:, second]
+        return x[:, first], x[:, second], real
+
+    def to_padded(self, x: Tensor, length: int) -> Tensor:
+        x = self._masked(x, 0)
+        missing = length - x.shape[1]
+        if missing <= 0:
+            return x[:, :length]
+        return torch.cat([x, x.new_zeros(x.shape[0], missing, *x.shape[2:])], 1)
+
+    def merge(self, others: Sequence[Layout]) -> tuple[Layout, tuple[Tensor, ...]]:
+        masks = [layout.valid for layout in (self, *others)]
+        starts, start = [], 0
+        for mask in masks:
+            starts.append(torch.arange(start, start + mask.shape[1], device=mask.device))
+            start = start + mask.shape[1]
+        return Padded(torch.cat(masks, 1)), tuple(starts)
+
+    def place(self, parts: Sequence[Tensor], where: Sequence[Tensor]) -> Tensor:
+        del where  # merged slots stand in the order of the parts
+        return torch.cat(list(parts), 1)
+
+    def take(self, x: Tensor, where: Tensor) -> Tensor:
+        return x.index_select(1, where)
+
+    def constant(self, number: int) -> Layout:
+        return Padded(self._valid.new_ones(self._valid.shape[0], number))
+
+    def _masked(self, x: Tensor, value: float) -> Tensor:
+        mask = self._valid.reshape(*self._valid.shape, *[1] * (x.dim() - 2))
+        return torch.where(mask, x, torch.full_like(x, value))
+
+
+class Packed(Layout):
+    """Constituents of all jets one after the other.
+
+    Args:
+        offsets: Where each jet's constituents begin and end, ``(B + 1,)`` int64.
+        total: Number of constituents ``T`` of all jets (known from a shape, so that no device is asked).
+        longest: Largest number of constituents of a jet in each bucket.
+        buckets: A partition of the jets into groups of similar multiplicity, each ``(B_k,)``; empty for one group.
+        listed: Unordered pairs of constituents of the same jet, ``(2, P)``; ``None`` when no one asked for pairs.
+    """
+
+    def __init__(
+        self,
+        offsets: Tensor,
+        total: int,
+        longest: tuple[int, ...],
+        buckets: tuple[Tensor, ...] = (),
+        listed: Tensor | None = None,
+    ) -> None:
+        self.offsets = offsets
+        self.total = total
+        self.longest = longest
+        self.buckets = buckets or (torch.arange(offsets.shape[0] - 1, device=offsets.device),)
+        self.listed = listed
+        # position of the first slot of each jet in the flattened grids, and the jet of each constituent
+        self._ladder = torch.arange(total, device=offsets.device)
+        self.segments = torch.searchsorted(offsets[1:].contiguous(), self._ladder, right=True)
+        slots, start = torch.zeros_like(offsets[:-1]), 0
+        for jets, length in zip(self.buckets, self.longest, strict=True):
+            first = start + torch.arange(jets.shape[0], device=offsets.device) * length
+            slots = slots.index_copy(0, jets, first)
+            start = start + jets.shape[0] * length
+        self._slots = (slots - offsets[:-1]).index_select(0, self.segments) + self._ladder
+        self._indices = tuple(self._index(*bucket) for bucket in zip(self.buckets, self.longest, strict=True))
+
+    @property
+    def counts(self) -> Tensor:
+        return self.offsets[1:] - self.offsets[:-1]
+
+    @property
+    def valid(self) -> Tensor:
+        return torch.ones_like(self.segments, dtype=torch.bool)
+
+    def sum(self, x: Tensor) -> Tensor:
+        return x.new_zeros(self.offsets.shape[0] - 1, *x.shape[1:]).index_add(0, self.segments, x)
+
+    def max(self, x: Tensor) -> Tensor:
+        index = self.segments.reshape(-1, *[1] * (x.dim() - 1)).expand_as(x)
+        empty = x.new_zeros(self.offsets.shape[0] - 1, *x.shape[1:])
+        return empty.scatter_reduce(0, index, x, "amax", include_self=False)
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        largest = self.max(scores.detach()).index_select(0, self.segments)
+        weights = (scores - largest).exp()
+        return weights / self.sum(weights).index_select(0, self.segments)
+
+    def spread(self, vectors: Tensor) -> Tensor:
+        return vectors.index_select(0, self.segments)
+
+    def grids(self, x: Tensor) -> tuple[Tensor, ...]:
+        # padding repeats some real constituent: finite values without a copy; grid_valid() says what is real
+        if self.total == 0:
+            return tuple(x.new_zeros(*index.shape, *x.shape[1:]) for index in self._indices)
+        return tuple(x.index_select(0, index.flatten()).reshape(*index.shape, *x.shape[1:]) for index in self._indices)
+
+    def grid_valid(self) -> tuple[Tensor, ...]:
+        return tuple(
+            torch.arange(length, device=self.offsets.device) < self.counts.index_select(0, jets)[:, None]
+            for jets, length in zip(self.buckets, self.longest, strict=True)
+        )
+
+    def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
+        flat = [grid.flatten(0, 1) for grid in grids]
+        return (flat[0] if len(flat) == 1 else torch.cat(flat)).index_select(0, self._slots)
+
+    def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.listed is None:
+            raise ValueError("the batch lists no pairs for this stream: the task's `reads` must ask for them")
+        first, second = self.listed.unbind()
+        return x.index_select(0, first), x.index_select(0, second), torch.ones_like(first, dtype=torch.bool)
+
+    def to_padded(self, x: Tensor, length: int) -> Tensor:
+        slots = torch.arange(length, device=x.device)
+        valid = slots < self.counts[:, None]
+        ghost = torch.cat([x, x.new_zeros(1, *x.shape[1:])])
+        index = torch.where(valid, self.offsets[:-1, None] + slots, self.total)
+        return ghost.index_select(0, index.flatten()).reshape(*index.shape, *x.shape[1:])
+
+    def merge(self, others: Sequence[Layout]) -> tuple[Layout, tuple[Tensor, ...]]:
+        parts = [self, *(layout for layout in others if isinstance(layout, Packed))]
+        if len(parts) != len(others) + 1:
+            raise TypeError("packed and padded sets cannot be merged")
+        offsets = torch.stack([part.offsets for part in parts]).sum(0)
+        first, where = offsets[:-1], []
+        for part in parts:
+            where.append((first - part.offsets[:-1]).index_select(0, part.segments) + part._ladder)
+            first = first + part.counts
+        longest = tuple(sum(lengths) for lengths in zip(*(part.longest for part in parts), strict=True))
+        return Packed(offsets, sum(part.total for part in parts), longest, self.buckets), tuple(where)
+
+    def place(self, parts: Sequence[Tensor], where: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts)).index_select(0, _inverse(torch.cat(list(where))))
+
+    def take(self, x: Tensor, where: Tensor) -> Tensor:
+        return x.index_select(0, where)
+
+    def constant(self, number: int) -> Layout:
+        jets = self.offsets.shape[0] - 1
+        offsets = torch.arange(jets + 1, device=self.offsets.device) * number
+        return Packed(offsets, jets * number, (number,) * len(self.buckets), self.buckets)
+
+    def _index(self, jets: Tensor, length: int) -> Tensor:
+        slots = torch.arange(length, device=self.offsets.device)
+        return (self.offsets[:-1].index_select(0, jets)[:, None] + slots).clamp(max=max(self.total - 1, 0))
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Embedded constituents of one or more streams, and which of them are whose.
+
+    Args:
+        values: ``(T, D)`` packed or ``(B, L, D)`` padded.
+        layout: Which tokens belong to which jet.
+        parts: Per stream its own layout and its positions in `layout`.
+    """
+
+    values: Tensor
+    layout: Layout
+    parts: Mapping[str, tuple[Layout, Tensor]]
+
+    @classmethod
+    def merged(cls, streams: Mapping[str, tuple[Tensor, Layout]]) -> Tokens:
+        """Tokens of several streams, jet by jet.
+
+        Args:
+            streams: Values and layout per stream, in the order in which they shall stand.
+        """
+        values = [value for value, _ in streams.values()]
+        layouts = [layout for _, layout in streams.values()]
+        layout, where = layouts[0].merge(layouts[1:])
+        parts = {name: (own, index) for name, own, index in zip(streams, layouts, where, strict=True)}
+        return cls(layout.place(values, where) if len(values) > 1 else values[0], layout, parts)
+
+    def of(self, stream: str) -> tuple[Tensor, Layout]:
+        """Values and layout of one stream alone."""
+        layout, where = self.parts[stream]
+        return (self.values, layout) if len(self.parts) == 1 else (self.layout.take(self.values, where), layout)
+
+    def with_values(self, values: Tensor) -> Tokens:
+        """The same structure with other values (of any width)."""
+        return Tokens(values, self.layout, self.parts)
+
+
+def layout_of(batch: Batch, stream: str) -> Layout:
+    """The layout of one stream of constituents of a batch."""
+    if stream in batch.valid:
+        return Padded(batch.valid[stream])
+    total = batch.inputs[stream].shape[0]
+    return Packed(batch.offsets[stream], total, batch.longest[stream], batch.buckets, batch.pairs.get(stream))
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: Layout,
+    bias: Sequence[Tensor] | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Scaled dot-product attention within each jet (arXiv:1706.03762).
+
+    Args:
+        query: ``(T, H, D)`` or ``(B, N, H, D)``; likewise `key` and `value`.
+        layout: Which constituents belong to which jet.
+        bias: Added to the scores, one ``(B_k, H, N_k, N_k)`` for each of the layout's grids.
+        dropout: Probability of dropping an attention weight.
+
+    Returns:
+        Shaped as `value`; finite but without meaning at padding.
+    """
+    width = value.shape[-1] * value.shape[-2]
+    fused = torch.cat([query.flatten(-2), key.flatten(-2), value.flatten(-2)], -1)
+    results = []
+    for number, (grid, valid) in enumerate(zip(layout.grids(fused), layout.grid_valid(), strict=True)):
+        q, k, v = (part.unflatten(-1, value.shape[-2:]).transpose(1, 2) for part in grid.split(width, -1))
+        # a jet without constituents attends to its padding, whose result nobody reads, rather than to nothing (NaN)
+        mask = (valid | ~valid.any(1, keepdim=True))[:, None, None, :]
+        if bias is not None:
+            mask = torch.where(mask, bias[number], torch.full_like(bias[number], LOWEST))
+        result = F.scaled_dot_product_attention(q, k, v, mask, dropout)
+        results.append(result.transpose(1, 2))
+    return layout.from_grids(results)
+
+
+def _inverse(permutation: Tensor) -> Tensor:
+    return torch.empty_like(permutation).index_copy(
+        0, permutation, torch.arange(permutation.shape[0], device=permutation.device)
+    )
+
+
+def partition(counts: Tensor, number: int) -> tuple[Tensor, ...]:
+    """Group jets by multiplicity so that attention over padded grids wastes little.
+
+    Args:
+        counts: Constituents of each jet over all streams, ``(B,)``.
+        number: Number of groups; with few jets some may be empty.
+
+    Returns:
+        Indices of the jets in each group, fewest constituents first.
+    """
+    order = counts.argsort(stable=True)
+    # equal shares of the work, which grows with the square of the multiplicity, rather than of the jets
+    work = (counts.index_select(0, order) + 2).double().pow(2).cumsum(0)
+    edges = torch.searchsorted(work, work[-1:] * torch.arange(1, number, dtype=torch.float64) / number)
+    return tuple(torch.tensor_split(order, edges))
+
+
+def list_pairs(counts: Tensor) -> Tensor:
+    """Packed positions of both ends of every unordered pair of constituents of the same jet, ``(2, P)``."""
+    offsets = counts.cumsum(0) - counts
+    number = counts * (counts - 1) // 2
+    jet = torch.repeat_interleave(torch.arange(counts.shape[0]), number)
+    rank = torch.arange(int(number.sum())) - (number.cumsum(0) - number).index_select(0, jet)
+    # rank enumerates (1,0), (2,0), (2,1), (3,0), ...: the larger end j is the last one with j(j-1)/2 <= rank
+    larger = ((1 + (1 + 8 * rank.double()).sqrt()) / 2).floor().long()
+    smaller = rank - larger * (larger - 1) // 2
+    return torch.stack([smaller, larger]) + offsets.index_select(0, jet)
