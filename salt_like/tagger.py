@@ -1,0 +1,128 @@
+"""The assembled network: inputs → tokens → encoder → pooling → tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from salt_like.batch import Batch
+from salt_like.encoders import Encoder, Transformer
+from salt_like.nn.inputs import InputNorm
+from salt_like.nn.pooling import AttentionPooling, Pooling
+from salt_like.sets import Tokens, layout_of
+from salt_like.spec import DataSpec, Output
+from salt_like.tasks import Task
+from salt_like.tokenizers import DenseTokenizer, Tokenizer
+
+
+class Tagger(nn.Module):
+    """A multi-task tagger, sized by the description of its data.
+
+    Every stream of constituents is embedded by its tokenizer; the encoder lets all constituents of a jet see each other;
+    pooling makes one vector per jet; each task reads constituents and vector. Without streams of constituents the jet's
+    own variables, embedded, are the vector.
+
+    Args:
+        spec: Description of the data; gives every size, name and normalisation.
+        dim: Width ``D`` of the tokens.
+        tasks: Name → factory called with the description, the token width and the width of the pooled vector.
+        tokenizer: Factory called with number of inputs and `dim`, for every stream.
+        tokenizers: Factories for single streams, in place of `tokenizer`.
+        encoder: Factory called with `dim`.
+        pooling: Factory called with the encoder's output width.
+        attach_global: Give each constituent the variables of its jet as further inputs.
+        join_global: Append the jet's own variables, embedded, to the pooled vector.
+
+    Raises:
+        ValueError: No input at all, a tokenizer for a stream that is not an input, or two outputs of one name.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        dim: int,
+        tasks: Mapping[str, Callable[[DataSpec, int, int], Task]],
+        *,
+        tokenizer: Callable[[int, int], Tokenizer] = DenseTokenizer,
+        tokenizers: Mapping[str, Callable[[int, int], Tokenizer]] | None = None,
+        encoder: Callable[[int], Encoder] = Transformer,
+        pooling: Callable[[int], Pooling] = AttentionPooling,
+        attach_global: bool = True,
+        join_global: bool = False,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        jets, sets = spec.global_stream, spec.set_streams
+        inputs = [stream for stream in (jets, *sets) if stream.variables]
+        factories = {stream.name: tokenizer for stream in inputs} | dict(tokenizers or {})
+        if unknown := sorted(set(factories) - {stream.name for stream in inputs}):
+            raise ValueError(f"tokenizers: '{unknown[0]}' is not an input (inputs: {', '.join(s.name for s in inputs)})")
+        if not inputs:
+            raise ValueError("the model has no inputs: name at least one variable")
+        self.attached = jets.name if attach_global and jets.variables else None
+        self.joined = jets.name if jets.variables and (join_global or not sets) else None
+
+        self.norms = nn.ModuleDict({stream.name: InputNorm(stream) for stream in inputs})
+        widths = {stream.name: stream.width + (jets.width if self.attached else 0) for stream in sets}
+        if self.joined:
+            widths[jets.name] = jets.width
+        self.tokenizers = nn.ModuleDict({name: factories[name](width, dim) for name, width in widths.items()})
+        self.encoder = encoder(dim) if sets else None
+        self.pooling = pooling(self.encoder.dim) if self.encoder else None
+        token_dim = self.encoder.dim if self.encoder else dim
+        pooled_dim = (self.pooling.dim if self.pooling else 0) + (dim if self.joined else 0)
+        self.tasks = nn.ModuleDict({name: task(spec, token_dim, pooled_dim) for name, task in tasks.items()})
+        self._refuse_ambiguous_outputs()
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Logits of every task."""
+        inputs = {name: norm(batch.inputs[name]) for name, norm in self.norms.items()}
+        tokens = self.encoder(self.tokenize(inputs, batch)) if self.encoder else None
+        pooled = self.pool(tokens, inputs)
+        return {name: task(tokens, pooled) for name, task in self.tasks.items()}
+
+    def tokenize(self, inputs: Mapping[str, Tensor], batch: Batch) -> Tokens:
+        """Embed the normalised constituents of every stream and put them together, jet by jet."""
+        streams = {}
+        for stream in self.spec.set_streams:
+            layout, values = layout_of(batch, stream.name), inputs[stream.name]
+            if self.attached:
+                values = torch.cat([values, layout.spread(inputs[self.attached])], -1)
+            streams[stream.name] = (self.tokenizers[stream.name](values), layout)
+        return Tokens.merged(streams)
+
+    def pool(self, tokens: Tokens | None, inputs: Mapping[str, Tensor]) -> Tensor:
+        """One vector per jet, ``(B, D)``."""
+        parts = [] if self.pooling is None else [self.pooling(tokens)]
+        if self.joined:
+            parts.append(self.tokenizers[self.joined](inputs[self.joined]))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+    def predict(self, batch: Batch) -> dict[Output, Tensor]:
+        """Everything the tagger says, as probabilities and in physical units."""
+        logits = self(batch)
+        predictions: dict[Output, Tensor] = {}
+        for name, task in self.tasks.items():
+            predictions.update(task.predict(logits[name], batch))
+        return predictions
+
+    def task(self, name: str) -> Task:
+        """The task of this name."""
+        return self.tasks[name]  # type: ignore[return-value]
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Everything that `predict` returns, in order."""
+        return tuple(output for task in self.tasks.values() for output in task.outputs)
+
+    def _refuse_ambiguous_outputs(self) -> None:
+        owners: dict[tuple[str, str], str] = {}
+        for name, task in self.tasks.items():
+            for output in task.outputs:
+                other = owners.setdefault((output.stream, output.field), name)
+                if other != name:
+                    raise ValueError(
+                        f"tasks '{other}' and '{name}' both have an output '{output.field}' of stream '{output.stream}'"
+                    )

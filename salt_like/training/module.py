@@ -1,0 +1,215 @@
+"""The Lightning module: a tagger with its losses, optimiser and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+
+from salt_like.batch import Batch
+from salt_like.encoders import Encoder, Transformer
+from salt_like.nn.pooling import AttentionPooling, Pooling
+from salt_like.spec import DataSpec
+from salt_like.tagger import Tagger
+from salt_like.tasks import Task
+from salt_like.tokenizers import DenseTokenizer, Tokenizer
+from salt_like.training.average import AveragedModel
+from salt_like.training.optimisers import parameter_groups
+from salt_like.training.schedules import Schedule, WarmupCosine
+from salt_like.training.weighting import FixedWeights, UncertaintyWeights
+
+Losses = dict[str, tuple[Tensor, Tensor]]
+
+
+def adamw(groups: Iterable[Any], lr: float = 1e-3, weight_decay: float = 1e-2) -> Optimizer:
+    """AdamW (arXiv:1711.05101); biases, norms and scales are not decayed."""
+    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay)
+
+
+class Model(LightningModule):
+    """Trains a tagger.
+
+    Args:
+        spec: Description of the data (filled from the data section).
+        tasks: Name → task. The first is the main one: its validation loss chooses the best checkpoint.
+        name: Name of the model, the prefix of its outputs (filled from the top-level ``name``).
+        dim: Width of the tokens.
+        tokenizer: How constituents are embedded.
+        tokenizers: How constituents of single streams are embedded, in place of `tokenizer`.
+        encoder: How the constituents of a jet see each other.
+        pooling: How the constituents become one vector.
+        attach_global: Give each constituent the variables of its jet as further inputs.
+        join_global: Append the jet's own variables, embedded, to the pooled vector.
+        optimizer: Any torch optimiser; AdamW by default.
+        schedule: Factor on the learning rate over the whole training, set at every step.
+        scheduler: Any torch scheduler, in place of `schedule`.
+        scheduler_interval: Whether `scheduler` moves every step or every epoch.
+        weighting: ``"fixed"`` sums the losses times the tasks' weights, ``"uncertainty"`` learns weights on top.
+        ema: Decay of an exponential moving average of the weights, which then is what is validated, tested and used.
+        compile: Compile the step with `torch.compile`; the checkpoint stays an ordinary one.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        tasks: dict[str, Callable[[DataSpec, int, int], Task]],
+        name: str = "tagger",
+        dim: int = 64,
+        tokenizer: Callable[[int, int], Tokenizer] = DenseTokenizer,
+        tokenizers: dict[str, Callable[[int, int], Tokenizer]] | None = None,
+        encoder: Callable[[int], Encoder] = Transformer,
+        pooling: Callable[[int], Pooling] = AttentionPooling,
+        attach_global: bool = True,
+        join_global: bool = False,
+        optimizer: Callable[[Iterable[Any]], Optimizer] = adamw,
+        schedule: Schedule | None = None,
+        scheduler: Callable[[Optimizer], LRScheduler | ReduceLROnPlateau] | None = None,
+        scheduler_interval: Literal["step", "epoch"] = "epoch",
+        weighting: Literal["fixed", "uncertainty"] = "fixed",
+        ema: float | None = None,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        if not tasks:
+            raise ValueError("the model has no tasks: name at least one under model.tasks")
+        self.name = name
+        self.tagger = Tagger(
+            spec,
+            dim,
+            tasks,
+            tokenizer=tokenizer,
+            tokenizers=tokenizers,
+            encoder=encoder,
+            pooling=pooling,
+            attach_global=attach_global,
+            join_global=join_global,
+        )
+        self.main_task = next(iter(tasks))
+        self.averaged = None if ema is None else AveragedModel(self.tagger, ema)
+        combine = UncertaintyWeights if weighting == "uncertainty" else FixedWeights
+        self.combine = combine({name: self.tagger.task(name) for name in tasks})
+        self.metrics = nn.ModuleDict({name: nn.ModuleDict(self.tagger.task(name).metrics()) for name in tasks})
+        self.optimizer = optimizer
+        self.schedule = schedule or WarmupCosine()
+        self.scheduler = scheduler
+        self.scheduler_interval = scheduler_interval
+        self._train_losses = torch.compile(self._losses, dynamic=True) if compile else self._losses
+        self._validation_sums: dict[str, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def deployed(self) -> Tagger:
+        """The tagger that is validated, tested and used: the averaged one where there is one."""
+        return self.tagger if self.averaged is None else self.averaged.module  # type: ignore[return-value]
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Logits of every task, by the deployed tagger."""
+        return self.deployed(batch)  # type: ignore[no-any-return]
+
+    def training_step(self, batch: Batch | tuple[Batch, ...], batch_idx: int) -> Tensor:
+        """Loss of one optimiser step; several batches count as one large one, whatever each holds.
+
+        The sums of all but the last of several batches are propagated back here, each divided by the number of rows
+        in all of them, so that accumulated gradients are those of the large batch.
+        """
+        del batch_idx
+        parts = batch if isinstance(batch, tuple) else (batch,)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        numbers = self._numbers(parts)
+        total: dict[str, Tensor] = {}
+        loss = None
+        for part in parts:
+            if loss is not None:
+                self.trainer.strategy.backward(loss, None)
+            losses = {name: terms[0] / numbers[name] for name, terms in self._train_losses(part).items()}
+            loss = self.combine(losses) if len(parts) == 1 else self._share(losses, len(parts))
+            total = {name: total[name] + one.detach() if total else one.detach() for name, one in losses.items()}
+        assert loss is not None
+        size = sum(part.size for part in parts)
+        for name, one in total.items():
+            self.log(f"train/{name}/loss", one, on_step=False, on_epoch=True, batch_size=size)
+        combined = self.combine(total).detach()
+        self.log("train/loss", combined, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
+        return loss
+
+    def optimizer_zero_grad(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: Lightning calls it between forward and backward, when a step has propagated some batches already."""
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let the average follow."""
+        del outputs, batch, batch_idx
+        if self.averaged is not None:
+            self.averaged.update(self.tagger, self.global_step - 1)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch's sums."""
+        self._validation_sums = {}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the losses and metrics of the epoch."""
+        del batch_idx
+        logits = self.deployed(batch)
+        for name in self.metrics:
+            task = self.deployed.task(name)
+            total, number = task.loss_terms(logits[name], batch)
+            before = self._validation_sums.get(name, (torch.zeros_like(total), torch.zeros_like(number)))
+            self._validation_sums[name] = (before[0] + total, before[1] + number)
+            for metric in self.metrics[name].values():  # type: ignore[operator]
+                metric.update(logits[name], batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss over the rows of the whole sample, and the metrics."""
+        losses = {}
+        for name, (total, number) in self._validation_sums.items():
+            total, number = self.trainer.strategy.reduce(torch.stack([total, number.to(total)]), reduce_op="sum")
+            losses[name] = total / number.clamp(min=1)
+            self.log(f"val/{name}/loss", losses[name], prog_bar=name == self.main_task)
+            for label, metric in self.metrics[name].items():  # type: ignore[operator]
+                self.log(f"val/{name}/{label}", metric.compute())
+                metric.reset()
+        if losses:
+            self.log("val/loss", self.combine(losses).detach())
+
+    def configure_optimizers(self) -> Any:
+        """The configured optimiser with parameter groups, and its schedule."""
+        optimizer = self.optimizer(parameter_groups(self))
+        if self.scheduler is not None:
+            scheduler: Any = self.scheduler(optimizer)
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {
+                    "scheduler": scheduler,
+                    "interval": self.scheduler_interval,
+                    "monitor": f"val/{self.main_task}/loss",
+                },
+            }
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step / steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _losses(self, batch: Batch) -> Losses:
+        logits = self.tagger(batch)
+        return {name: self.tagger.task(name).loss_terms(logits[name], batch) for name in logits}
+
+    def _numbers(self, parts: tuple[Batch, ...]) -> dict[str, Tensor]:
+        """Rows that contribute to each task's loss in all of the parts, at least 1."""
+        with torch.no_grad():
+            counts = {
+                name: torch.stack([self.tagger.task(name).count(part) for part in parts]).sum().clamp(min=1)
+                for name in self.metrics
+            }
+        return counts
+
+    def _share(self, losses: dict[str, Tensor], parts: int) -> Tensor:
+        """The part of the combined loss that stands for one of several batches.
+
+        What does not depend on the losses (the penalty of learned weights) is divided among the batches.
+        """
+        zero = {name: torch.zeros_like(loss) for name, loss in losses.items()}
+        penalty = self.combine(zero)
+        return self.combine(losses) - penalty + penalty / parts
