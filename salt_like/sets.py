@@ -98,9 +98,19 @@ class Layout(ABC):
     def constant(self, number: int) -> Layout:
         """The layout of a set with `number` real constituents in each jet."""
 
+    @abstractmethod
+    def repeat(self, values: Tensor) -> Tensor:
+        """The same constituents ``(n, D)`` in each jet: ``(B n, D)`` or ``(B, n, D)``, as ``constant(n)`` lays out."""
+
+    @abstractmethod
+    def blank(self, x: Tensor) -> Tensor:
+        """The same values with 0 at padding, whatever was there; its gradient at padding is 0 too."""
+
     def mean(self, x: Tensor) -> Tensor:
         """Mean over the constituents of each jet, ``(B, D)``; 0 for jets without any."""
-        return self.sum(x) / self.counts.clamp(min=1).to(x.dtype)[:, None]
+        counts = self.counts.clamp(min=1).to(x.dtype)
+        total = self.sum(x)
+        return total / counts.reshape(-1, *[1] * (total.dim() - 1))
 
 
 class Padded(Layout):
@@ -178,6 +188,12 @@ class Padded(Layout):
 
     def constant(self, number: int) -> Layout:
         return Padded(self._valid.new_ones(self._valid.shape[0], number))
+
+    def repeat(self, values: Tensor) -> Tensor:
+        return values.expand(self._valid.shape[0], *values.shape)
+
+    def blank(self, x: Tensor) -> Tensor:
+        return self._masked(x, 0.0)
 
     def _masked(self, x: Tensor, value: float) -> Tensor:
         mask = self._valid.reshape(*self._valid.shape, *[1] * (x.dim() - 2))
@@ -295,6 +311,13 @@ class Packed(Layout):
         offsets = torch.arange(jets + 1, device=self.offsets.device) * number
         return Packed(offsets, jets * number, (number,) * len(self.buckets), self.buckets)
 
+    def repeat(self, values: Tensor) -> Tensor:
+        jets = self.offsets.shape[0] - 1
+        return values.expand(jets, *values.shape).reshape(jets * values.shape[0], *values.shape[1:])
+
+    def blank(self, x: Tensor) -> Tensor:
+        return x
+
     def _index(self, jets: Tensor, length: int) -> Tensor:
         slots = torch.arange(length, device=self.offsets.device)
         return (self.offsets[:-1].index_select(0, jets)[:, None] + slots).clamp(max=max(self.total - 1, 0))
@@ -332,6 +355,18 @@ class Tokens:
         layout, where = self.parts[stream]
         return (self.values, layout) if len(self.parts) == 1 else (self.layout.take(self.values, where), layout)
 
+    def joined(self, stream: str, values: Tensor, layout: Layout) -> Tokens:
+        """These tokens and those of one more stream.
+
+        Raises:
+            ValueError: A stream of this name is there already.
+        """
+        if stream in self.parts:
+            raise ValueError(f"stream must be a new name, got '{stream}', which the tokens already have")
+        merged, (old, new) = self.layout.merge([layout])
+        parts = {name: (own, old.index_select(0, where)) for name, (own, where) in self.parts.items()}
+        return Tokens(merged.place([self.values, values], [old, new]), merged, {**parts, stream: (layout, new)})
+
     def with_values(self, values: Tensor) -> Tokens:
         """The same structure with other values (of any width)."""
         return Tokens(values, self.layout, self.parts)
@@ -345,6 +380,30 @@ def layout_of(batch: Batch, stream: str) -> Layout:
     return Packed(batch.offsets[stream], total, batch.longest[stream], batch.buckets, batch.pairs.get(stream))
 
 
+def self_attention(qkv: Tensor, layout: Layout, bias: Sequence[Tensor] | None = None, dropout: float = 0.0) -> Tensor:
+    """Scaled dot-product attention within each jet (arXiv:1706.03762).
+
+    Args:
+        qkv: Query, key and value of each constituent, ``(T, 3, H, D)`` or ``(B, N, 3, H, D)``.
+        layout: Which constituents belong to which jet.
+        bias: Added to the scores, one ``(B_k, H, N_k, N_k)`` for each of the layout's grids.
+        dropout: Probability of dropping an attention weight.
+
+    Returns:
+        ``(T, H, D)`` or ``(B, N, H, D)``; finite but without meaning at padding.
+    """
+    results = []
+    for number, (grid, valid) in enumerate(zip(layout.grids(qkv), layout.grid_valid(), strict=True)):
+        query, key, value = grid.permute(2, 0, 3, 1, 4).unbind()  # (B, H, N, D)
+        # a jet without constituents attends to its padding, whose result nobody reads, rather than to nothing (NaN)
+        mask = (valid | ~valid.any(1, keepdim=True))[:, None, None, :]
+        if bias is not None:
+            mask = torch.where(mask, bias[number], torch.full_like(bias[number], LOWEST))
+        result = F.scaled_dot_product_attention(query, key, value, mask, dropout)
+        results.append(result.transpose(1, 2))
+    return layout.from_grids(results)
+
+
 def attention(
     query: Tensor,
     key: Tensor,
@@ -353,29 +412,8 @@ def attention(
     bias: Sequence[Tensor] | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Scaled dot-product attention within each jet (arXiv:1706.03762).
-
-    Args:
-        query: ``(T, H, D)`` or ``(B, N, H, D)``; likewise `key` and `value`.
-        layout: Which constituents belong to which jet.
-        bias: Added to the scores, one ``(B_k, H, N_k, N_k)`` for each of the layout's grids.
-        dropout: Probability of dropping an attention weight.
-
-    Returns:
-        Shaped as `value`; finite but without meaning at padding.
-    """
-    width = value.shape[-1] * value.shape[-2]
-    fused = torch.cat([query.flatten(-2), key.flatten(-2), value.flatten(-2)], -1)
-    results = []
-    for number, (grid, valid) in enumerate(zip(layout.grids(fused), layout.grid_valid(), strict=True)):
-        q, k, v = (part.unflatten(-1, value.shape[-2:]).transpose(1, 2) for part in grid.split(width, -1))
-        # a jet without constituents attends to its padding, whose result nobody reads, rather than to nothing (NaN)
-        mask = (valid | ~valid.any(1, keepdim=True))[:, None, None, :]
-        if bias is not None:
-            mask = torch.where(mask, bias[number], torch.full_like(bias[number], LOWEST))
-        result = F.scaled_dot_product_attention(q, k, v, mask, dropout)
-        results.append(result.transpose(1, 2))
-    return layout.from_grids(results)
+    """The same as `self_attention` with query, key and value apart, each ``(T, H, D)`` or ``(B, N, H, D)``."""
+    return self_attention(torch.stack([query, key, value], -3), layout, bias, dropout)
 
 
 def _inverse(permutation: Tensor) -> Tensor:

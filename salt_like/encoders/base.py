@@ -1,0 +1,34 @@
+"""What every encoder is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+from salt_like.nn.checks import at_least
+from salt_like.sets import Tokens
+
+
+class Encoder(nn.Module, ABC):
+    """Lets the tokens of a jet see each other.
+
+    Args:
+        in_dim: Width of the tokens that come in.
+        out_dim: Width of the tokens that go out, ``None`` for the same.
+
+    Attributes:
+        dim: Width of the tokens that go out.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int | None = None) -> None:
+        super().__init__()
+        at_least(1, dim=in_dim)
+        if out_dim is not None:
+            at_least(1, out_dim=out_dim)
+        self.in_dim = in_dim
+        self.dim = in_dim if out_dim is None else out_dim
+
+    @abstractmethod
+    def forward(self, tokens: Tokens) -> Tokens:
+        """The same tokens with other values of width `dim`; streams may be added, none is taken away."""
