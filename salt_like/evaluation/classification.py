@@ -1,0 +1,171 @@
+"""How good class probabilities are: cross-entropy, accuracy, macro-F1 and one-against-rest AUC, with baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salt_like.evaluation.metric import Metric
+from salt_like.evaluation.ranking import BINS, auc, auc_of_histograms, log_odds, score_bins
+from salt_like.evaluation.statistics import (
+    Floats,
+    binomial_error,
+    effective_entries,
+    jackknife,
+    mean_and_error,
+)
+
+TINY = float(np.finfo(np.float32).tiny)  # below this a float32 probability has lost its precision
+
+
+def negative_log(probabilities: Floats, labels: NDArray[np.integer]) -> Floats:
+    """``-ln p`` of the true class, ``(n,)``.
+
+    Args:
+        probabilities: ``(n, C)``.
+        labels: ``(n,)``, all within the classes.
+    """
+    chosen = np.take_along_axis(probabilities, labels[:, None].astype(np.int64), 1)[:, 0]
+    return -np.log(np.maximum(chosen.astype(np.float64), TINY))
+
+
+def macro_f1(confusion: Floats) -> float:
+    """Mean over the classes that occur of ``2 TP / (2 TP + FP + FN)``.
+
+    Args:
+        confusion: Entries by true (rows) and predicted (columns) class, ``(C, C)``.
+    """
+    right, true, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    present = true > 0
+    if not present.any():
+        return float("nan")
+    return float((2 * right[present] / (true + predicted)[present]).mean())
+
+
+def accuracy(confusion: Floats) -> float:
+    """Fraction of entries whose most probable class is the true one."""
+    total = confusion.sum()
+    return float(np.trace(confusion) / total) if total > 0 else float("nan")
+
+
+def constant_confusion(confusion: Floats) -> Floats:
+    """The confusion of always predicting the most frequent class."""
+    constant = np.zeros_like(confusion)
+    constant[:, int(confusion.sum(1).argmax())] = confusion.sum(1)
+    return constant
+
+
+def prior_entropy(fractions: Floats, prior: Sequence[float]) -> float:
+    """Cross-entropy of predicting the class prior for every entry of a sample with these class fractions."""
+    present = fractions > 0
+    return float(-(fractions[present] * np.log(np.maximum(np.asarray(prior, float)[present], TINY))).sum())
+
+
+def classify(
+    probabilities: Floats,
+    labels: NDArray[np.integer],
+    classes: Sequence[str],
+    prior: Sequence[float] = (),
+    weights: Floats | None = None,
+) -> list[Metric]:
+    """Metrics of class probabilities of jets.
+
+    Args:
+        probabilities: ``(n, C)``.
+        labels: ``(n,)``; entries with a negative label are left out.
+        classes: ``C`` names.
+        prior: Class fractions of the training sample; this sample's own where there are none.
+        weights: ``(n,)``, ``None`` for 1.
+    """
+    used = labels >= 0
+    probabilities, labels = probabilities[used], labels[used]
+    weights = np.ones(len(labels)) if weights is None else weights[used].astype(np.float64)
+    if len(labels) == 0:
+        return []
+    number = len(classes)
+    entries = effective_entries(weights)
+    fractions = np.bincount(labels, weights, minlength=number) / weights.sum()
+    right = float(weights[probabilities.argmax(1) == labels].sum() / weights.sum())
+    loss, loss_error = mean_and_error(negative_log(probabilities, labels), weights)
+    metrics = [
+        Metric("cross-entropy", loss, loss_error, *_constant(fractions, prior)),
+        Metric("accuracy", right, binomial_error(right, entries), float(fractions.max()), "most frequent class"),
+    ]
+    scores = log_odds(probabilities)
+    for index, name in enumerate(classes):
+        area, error = auc(scores[:, index], labels == index, weights)
+        metrics.append(Metric(f"AUC {name} against rest", area, error, 0.5, "constant"))
+    return metrics
+
+
+def _constant(fractions: Floats, prior: Sequence[float]) -> tuple[float, str]:
+    return (prior_entropy(fractions, prior), "training prior") if prior else (_entropy(fractions), "class fractions")
+
+
+def _entropy(fractions: Floats) -> float:
+    return prior_entropy(fractions, fractions.tolist())
+
+
+class ConstituentClassification:
+    """Metrics of class probabilities of constituents, added up in pieces so that a file of any size can be read.
+
+    Errors come from leaving out groups of jets, so that the correlation of the constituents of a jet is in them.
+
+    Args:
+        classes: ``C`` names.
+        prior: Class fractions of the training sample.
+        groups: Number of groups of jets.
+    """
+
+    def __init__(self, classes: Sequence[str], prior: Sequence[float] = (), groups: int = 20) -> None:
+        self.classes, self.prior, self.groups = tuple(classes), tuple(prior), groups
+        number = len(self.classes)
+        self.confusion = np.zeros((groups, number, number))
+        self.losses = np.zeros((groups, 2))  # sum of -ln p, number of entries
+        self.scores = np.zeros((groups, number, 2, BINS))  # group, class of the score, is it the true class, bin
+
+    def add(self, probabilities: Floats, labels: NDArray[np.integer], group: NDArray[np.integer]) -> None:
+        """Add some constituents.
+
+        Args:
+            probabilities: ``(n, C)``.
+            labels: ``(n,)``; entries with a negative label are left out.
+            group: Group of the jet of each constituent, ``(n,)``.
+        """
+        used = labels >= 0
+        probabilities, labels, group = probabilities[used], labels[used].astype(np.int64), group[used].astype(np.int64)
+        number = len(self.classes)
+        cells = (group * number + labels) * number + probabilities.argmax(1)
+        self.confusion += np.bincount(cells, minlength=self.confusion.size).reshape(self.confusion.shape)
+        loss = negative_log(probabilities, labels)
+        self.losses[:, 0] += np.bincount(group, loss, minlength=self.groups)
+        self.losses[:, 1] += np.bincount(group, minlength=self.groups)
+        bins = score_bins(log_odds(probabilities))
+        for index in range(number):
+            cells = (group * 2 + (labels == index)) * BINS + bins[:, index]
+            self.scores[:, index] += np.bincount(cells, minlength=self.groups * 2 * BINS).reshape(-1, 2, BINS)
+
+    def metrics(self) -> list[Metric]:
+        """The metrics of everything added."""
+        confusion = self.confusion.sum(0)
+        if confusion.sum() == 0:
+            return []
+        fractions = confusion.sum(1) / confusion.sum()
+        constant = constant_confusion(confusion)
+        often = f"always {self.classes[int(fractions.argmax())]}"
+        metrics = [
+            Metric("cross-entropy", *jackknife(self.losses, lambda s: s[0] / s[1]), *_constant(fractions, self.prior)),
+            Metric("accuracy", *jackknife(self.confusion, accuracy), accuracy(constant), often),
+            Metric("macro-F1", *jackknife(self.confusion, macro_f1), macro_f1(constant), often),
+        ]
+        for index, name in enumerate(self.classes):
+            area, error = jackknife(self.scores[:, index], _area)
+            metrics.append(Metric(f"AUC {name} against rest", area, error, 0.5, "constant"))
+        return metrics
+
+
+def _area(histograms: Floats) -> float:
+    negative, positive = histograms
+    return auc_of_histograms(positive, positive, negative, negative)[0]
