@@ -1,0 +1,98 @@
+"""Some jets as packed NumPy arrays: what passes from the reader to the cache and the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some jets in packed arrays: everything that training, testing and prediction need of them.
+
+    Constituents (``T`` of all ``n`` jets) stand one jet after the other; ``counts`` says how many belong to each jet.
+
+    Args:
+        rows: Row in the sample's files as if they were one file, before any selection, ``(n,)`` int64.
+        inputs: Raw values in the file's units, float32: ``(n, F)`` for the global stream, ``(T, F)`` for sets.
+        counts: Constituents of each jet after selection, order and truncation, per set stream ``(n,)`` int32.
+        labels: Per stream and label key ``(n,)`` or ``(T,)``: class index int64 (-1: ignored), real float32 (NaN: no
+            target) or index int64 (negative: none).
+        weights: Weight of each jet, ``(n,)`` float32; ``None`` when all are 1.
+        events: Hash of the fields that identify the event, ``(n,)`` uint64; ``None`` when the file has none.
+        positions: Slot of each kept constituent in the file's row, per set stream ``(T,)`` int32.
+    """
+
+    rows: Array
+    inputs: dict[str, Array]
+    counts: dict[str, Array] = field(default_factory=dict)
+    labels: dict[str, dict[str, Array]] = field(default_factory=dict)
+    weights: Array | None = None
+    events: Array | None = None
+    positions: dict[str, Array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.rows.shape[0])
+
+    def select(self, index: Array | slice) -> Columns:
+        """The jets at `index` (positions, a mask or a slice), in that order, with their constituents."""
+        where = {stream: constituents_of(counts, index) for stream, counts in self.counts.items()}
+        return self._map(lambda stream, values: values[index] if stream is None else values[where[stream]])
+
+    @staticmethod
+    def concatenate(parts: Sequence[Columns]) -> Columns:
+        """The jets of all `parts`, one after the other; the parts have the same streams and labels."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        return Columns(
+            rows=np.concatenate([part.rows for part in parts]),
+            inputs={name: np.concatenate([part.inputs[name] for part in parts]) for name in first.inputs},
+            counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
+            labels={
+                stream: {key: np.concatenate([part.labels[stream][key] for part in parts]) for key in labels}
+                for stream, labels in first.labels.items()
+            },
+            weights=_joined([part.weights for part in parts]),
+            events=_joined([part.events for part in parts]),
+            positions={name: np.concatenate([part.positions[name] for part in parts]) for name in first.positions},
+        )
+
+    def _map(self, take: Callable[[str | None, Array], Array]) -> Columns:
+        """Apply `take` to each array, given the set stream by whose constituents it runs (``None``: by jets)."""
+
+        def runs_by(stream: str) -> str | None:
+            return stream if stream in self.counts else None
+
+        return Columns(
+            rows=take(None, self.rows),
+            inputs={name: take(runs_by(name), values) for name, values in self.inputs.items()},
+            counts={name: take(None, values) for name, values in self.counts.items()},
+            labels={
+                stream: {key: take(runs_by(stream), values) for key, values in labels.items()}
+                for stream, labels in self.labels.items()
+            },
+            weights=None if self.weights is None else take(None, self.weights),
+            events=None if self.events is None else take(None, self.events),
+            positions={name: take(name, values) for name, values in self.positions.items()},
+        )
+
+
+def constituents_of(counts: Array, index: Array | slice) -> Array:
+    """Packed positions of the constituents of the jets at `index`, jet by jet, ``(T',)`` int64."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    chosen = counts[index].astype(np.int64)
+    starts = (ends - counts)[index]
+    new_ends = np.cumsum(chosen)
+    total = int(new_ends[-1]) if len(new_ends) else 0
+    return np.repeat(starts - (new_ends - chosen), chosen) + np.arange(total)
+
+
+def _joined(parts: Sequence[Array | None]) -> Array | None:
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if len(present) == len(parts) else None

@@ -1,0 +1,355 @@
+"""Where jets come from: HDF5 files in the field's layout, or arrays in memory, behind one interface."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from salt_like.errors import UserError, nearest
+
+Rows: TypeAlias = NDArray[np.void]
+Paths: TypeAlias = str | Sequence[str]
+
+_OPEN_FILES = 16
+_HASHED_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a dataset says about itself.
+
+    Args:
+        name: Name of the dataset.
+        dtype: Structured type: fields and their types.
+        capacity: Constituents per jet that it can hold, 0 for one row per jet.
+        attributes: Attributes of the dataset as plain Python values.
+    """
+
+    name: str
+    dtype: np.dtype[np.void]
+    capacity: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields in the file's order."""
+        return self.dtype.names or ()
+
+
+class Source(ABC):
+    """Rows of several streams, row i of each belonging to the same jet, in one or more parts (files).
+
+    Args:
+        headers: The datasets by name (of the first part; the others have the same fields).
+        parts: Name and number of rows of each part, for messages.
+        attributes: Attributes of the first file.
+    """
+
+    headers: Mapping[str, Header]
+    parts: tuple[tuple[str, int], ...]
+    attributes: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Number of jets of all parts."""
+        return sum(rows for _, rows in self.parts)
+
+    def header(self, stream: str) -> Header:
+        """The dataset of this name.
+
+        Raises:
+            UserError: There is none.
+        """
+        if stream not in self.headers:
+            known = ", ".join(self.headers) or "none"
+            raise UserError(
+                f"no dataset '{stream}'{nearest(stream, self.headers)}\nin {self.parts[0][0]} (datasets: {known})"
+            )
+        return self.headers[stream]
+
+    def require(self, stream: str, names: Iterable[str], asked: str = "") -> None:
+        """Refuse fields that a dataset does not have.
+
+        Args:
+            stream: Name of the dataset.
+            names: Fields that are needed.
+            asked: Where they were asked for, such as ``data.inputs.tracks``.
+
+        Raises:
+            UserError: The dataset or one of the fields does not exist.
+        """
+        header = self.header(stream)
+        for name in names:
+            if name not in header.fields:
+                where = f" (asked for in {asked})" if asked else ""
+                raise UserError(
+                    f"no field '{name}'{nearest(name, header.fields)}{where}\n"
+                    f"in dataset '{stream}' of {self.parts[0][0]}, which has {len(header.fields)} fields"
+                )
+
+    @abstractmethod
+    def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
+        """Whole rows of one part: ``(n,)`` for one row per jet, ``(n, N)`` for constituents."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash that changes when the content changes."""
+
+
+class Arrays(Source):
+    """Structured arrays in memory.
+
+    Args:
+        arrays: Stream → ``(n,)`` or ``(n, N)`` structured array.
+        name: What messages call them.
+    """
+
+    def __init__(self, arrays: Mapping[str, Rows], name: str = "the given arrays") -> None:
+        self.arrays = dict(arrays)
+        self.headers = {key: _header(key, np.asarray(value), {}, name) for key, value in self.arrays.items()}
+        self.attributes: Mapping[str, Any] = {}
+        self.parts = ((name, _common_rows({key: len(value) for key, value in self.arrays.items()}, name)),)
+
+    def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
+        self.header(stream)
+        return self.arrays[stream][start:stop]
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for name, array in self.arrays.items():
+            digest.update(repr((name, array.shape, array.dtype)).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+class Files(Source):
+    """One or more HDF5 files read as if they were one.
+
+    Files are opened when first read, once per process (never inherited by a fork), and without file locking.
+
+    Args:
+        paths: Files in the order of their rows.
+
+    Raises:
+        UserError: A file is missing, is not HDF5, is truncated, or does not fit the first one.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(Path(path) for path in paths)
+        self.headers, self.attributes, first_rows = _describe(self.paths[0])
+        rows = [first_rows]
+        for path in self.paths[1:]:
+            headers, _, number = _describe(path)
+            _check_alike(self.headers, headers, self.paths[0], path)
+            rows.append(number)
+        self.parts = tuple((str(path), number) for path, number in zip(self.paths, rows, strict=True))
+        self._open: dict[int, h5py.File] = {}
+        self._process = 0
+
+    def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
+        self.header(stream)
+        try:
+            rows: Rows = self._file(part)[stream][start:stop]
+        except OSError as error:
+            raise UserError(
+                f"cannot read rows {start} to {stop - 1} of dataset '{stream}': the file is damaged\n"
+                f"in {self.paths[part]} ({_short(error)})"
+            ) from error
+        return rows
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for path in self.paths:
+            for one in (path, *_virtual_sources(path)):
+                digest.update(fingerprint(one).encode())
+        return digest.hexdigest()
+
+    def _file(self, part: int) -> h5py.File:
+        if self._process != os.getpid():  # handles do not survive a fork
+            self._open, self._process = {}, os.getpid()
+        if part not in self._open:
+            if len(self._open) >= _OPEN_FILES:
+                self._open.pop(next(iter(self._open))).close()
+            self._open[part] = _opened(self.paths[part])
+        return self._open[part]
+
+    def close(self) -> None:
+        """Close what this process has opened; reading opens again."""
+        if self._process == os.getpid():
+            for file in self._open.values():
+                file.close()
+        self._open = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}, "_process": 0}
+
+
+def find(paths: Paths, asked: str = "data.train") -> tuple[Path, ...]:
+    """Files of a path, a glob or a list of them: globs sorted, every file once.
+
+    Args:
+        paths: What the user gave.
+        asked: The YAML key, for messages.
+
+    Raises:
+        UserError: A file does not exist or a glob matches none.
+    """
+    found: dict[Path, None] = {}
+    for pattern in [paths] if isinstance(paths, str) else list(paths):
+        if glob.has_magic(pattern) and not Path(pattern).exists():
+            matches = sorted(glob.glob(pattern, recursive=True))
+            if not matches:
+                raise UserError(f"no file matches '{pattern}' ({asked}), looked for from {Path.cwd()}")
+        else:
+            matches = [pattern]
+        for match in matches:
+            path = Path(match)
+            if not path.is_file():
+                beside = [str(path.parent / other.name) for other in path.parent.glob("*")]
+                what = "a folder, not a file" if path.is_dir() else "no such file"
+                raise UserError(f"{what}: {match} ({asked}){nearest(match, beside)}")
+            found[path.absolute()] = None
+    if not found:
+        raise UserError(f"{asked} names no file")
+    return tuple(found)
+
+
+def named(source: Paths | Mapping[str, Paths], name: str, asked: str = "data.train") -> dict[str, tuple[Path, ...]]:
+    """Files of each named sample.
+
+    Args:
+        source: A path, glob or list, or named samples.
+        name: Name of the only sample where the user named none, such as ``test``.
+        asked: The YAML key, for messages.
+
+    Raises:
+        UserError: A file does not exist, a glob matches none, or a name cannot be a file's name.
+    """
+    if not isinstance(source, Mapping):
+        return {name: find(source, asked)}
+    if not source:
+        raise UserError(f"{asked} names no sample")
+    for key in source:
+        if not key or key.startswith(".") or "/" in key:
+            raise UserError(f"'{key}' cannot name a sample ({asked}): predictions are written to a file of that name")
+    return {key: find(paths, f"{asked}.{key}") for key, paths in source.items()}
+
+
+def fingerprint(path: Path) -> str:
+    """Hash of size, time of change, and the beginning, middle and end of a file."""
+    status = path.stat()
+    digest = hashlib.sha256(repr((status.st_size, status.st_mtime_ns)).encode())
+    with path.open("rb") as file:
+        for start in (0, status.st_size // 2, max(0, status.st_size - _HASHED_BYTES)):
+            file.seek(start)
+            digest.update(file.read(_HASHED_BYTES))
+    return digest.hexdigest()
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}") from error
+    except PermissionError as error:
+        raise UserError(f"no permission to read {path}") from error
+    except OSError as error:
+        if "signature not found" in str(error):
+            raise UserError(f"not an HDF5 file: {path}") from error
+        if "truncated" in str(error):
+            raise UserError(f"the file is truncated (an interrupted copy?): {path}\n{_short(error)}") from error
+        raise UserError(f"cannot open {path}: {_short(error)}") from error
+
+
+def _describe(path: Path) -> tuple[dict[str, Header], dict[str, Any], int]:
+    """Headers, attributes and number of rows of one file."""
+    with _opened(path) as file:
+        headers, rows = {}, {}
+        for name, dataset in file.items():
+            if isinstance(dataset, h5py.Dataset) and dataset.dtype.names is not None:
+                headers[name] = _header(name, dataset, _attributes(dataset.attrs), str(path))
+                rows[name] = dataset.shape[0]
+        attributes = _attributes(file.attrs)
+        others = ", ".join(file)
+    if not headers:
+        raise UserError(f"no structured array at the root of {path} (there is: {others or 'nothing'})")
+    _check_virtual(path)
+    return headers, attributes, _common_rows(rows, str(path))
+
+
+def _header(name: str, data: Any, attributes: Mapping[str, Any], where: str) -> Header:
+    if data.dtype.names is None or data.ndim not in (1, 2):
+        raise UserError(
+            f"'{name}' is not a structured array of shape (N,) or (N, L): {data.dtype}, shape {data.shape}\nin {where}"
+        )
+    return Header(name, data.dtype, data.shape[1] if data.ndim == 2 else 0, attributes)
+
+
+def _common_rows(rows: Mapping[str, int], where: str) -> int:
+    if len(set(rows.values())) > 1:
+        lengths = ", ".join(f"{name} {number}" for name, number in rows.items())
+        raise UserError(f"datasets of different lengths: {lengths}\nin {where}: row i of each must be the same jet")
+    return next(iter(rows.values()), 0)
+
+
+def _check_alike(first: Mapping[str, Header], other: Mapping[str, Header], path: Path, other_path: Path) -> None:
+    """Refuse a file whose datasets, fields or widths differ from those of the first file of its sample."""
+    for name, header in first.items():
+        if name not in other:
+            raise UserError(f"no dataset '{name}' in {other_path}\nwhich {path} of the same sample has")
+        if other[name].capacity != header.capacity:
+            raise UserError(
+                f"dataset '{name}' holds {other[name].capacity} constituents per jet in {other_path}\n"
+                f"but {header.capacity} in {path} of the same sample"
+            )
+        differ = set(header.fields) ^ set(other[name].fields)
+        if differ:
+            raise UserError(
+                f"dataset '{name}' has different fields ({', '.join(sorted(differ))}) in {other_path}\n"
+                f"and in {path} of the same sample"
+            )
+
+
+def _virtual_sources(path: Path) -> list[Path]:
+    """Files that the virtual datasets of a file point to."""
+    with _opened(path) as file:
+        names = {
+            source.file_name
+            for dataset in file.values()
+            if isinstance(dataset, h5py.Dataset) and dataset.is_virtual
+            for source in dataset.virtual_sources()
+        }
+    return sorted(path.parent / name for name in names if name != ".")
+
+
+def _check_virtual(path: Path) -> None:
+    # HDF5 itself fills the rows of a missing source with zeros and says nothing
+    for source in _virtual_sources(path):
+        if not source.is_file():
+            raise UserError(f"no such file: {source}\nto which the virtual datasets of {path} point")
+
+
+def _attributes(attributes: Any) -> dict[str, Any]:
+    return {name: _plain(attributes[name]) for name in attributes}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return [_plain(one) for one in value.tolist()]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]
