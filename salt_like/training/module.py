@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -111,31 +111,45 @@ class Model(LightningModule):
         return self.deployed(batch)  # type: ignore[no-any-return]
 
     def training_step(self, batch: Batch | tuple[Batch, ...], batch_idx: int) -> Tensor:
-        """Loss of one optimiser step; several batches count as one large one, whatever each holds.
-
-        The sums of all but the last of several batches are propagated back here, each divided by the number of rows
-        in all of them, so that accumulated gradients are those of the large batch.
-        """
+        """Loss of one optimiser step; several batches count as one large one, whatever each holds."""
         del batch_idx
         parts = batch if isinstance(batch, tuple) else (batch,)
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        optimizer.zero_grad()  # type: ignore[union-attr]
-        numbers = self._numbers(parts)
-        total: dict[str, Tensor] = {}
-        loss = None
-        for part in parts:
-            if loss is not None:
-                self.trainer.strategy.backward(loss, None)
-            losses = {name: terms[0] / numbers[name] for name, terms in self._train_losses(part).items()}
-            loss = self.combine(losses) if len(parts) == 1 else self._share(losses, len(parts))
-            total = {name: total[name] + one.detach() if total else one.detach() for name, one in losses.items()}
-        assert loss is not None
+        self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]
+        loss, means = self.objective(parts, lambda part: self.trainer.strategy.backward(part, None))
         size = sum(part.size for part in parts)
-        for name, one in total.items():
-            self.log(f"train/{name}/loss", one, on_step=False, on_epoch=True, batch_size=size)
-        combined = self.combine(total).detach()
+        for name, mean in means.items():
+            self.log(f"train/{name}/loss", mean, on_step=False, on_epoch=True, batch_size=size)
+        combined = self.combine(means).detach()
         self.log("train/loss", combined, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
         return loss
+
+    def objective(
+        self, parts: Sequence[Batch], backward: Callable[[Tensor], None] = torch.Tensor.backward
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised in one optimiser step over one or more batches.
+
+        Each task's sum over a batch is divided by the number of its rows in *all* of them, so that the accumulated
+        gradients are those of the large batch.
+
+        Args:
+            parts: The batches.
+            backward: Called with the objective of every batch but the last, to propagate it back.
+
+        Returns:
+            The objective of the last batch, still to be propagated, and the mean loss of each task over all of them.
+        """
+        numbers = self._numbers(parts)
+        means: dict[str, Tensor] = {}
+        objective = None
+        for part in parts:
+            if objective is not None:
+                backward(objective)
+            losses = {name: total / numbers[name] for name, (total, _) in self._train_losses(part).items()}
+            objective = self.combine(losses) if len(parts) == 1 else self._share(losses, len(parts))
+            means = {name: means[name] + loss.detach() if means else loss.detach() for name, loss in losses.items()}
+        if objective is None:
+            raise ValueError("an optimiser step needs at least one batch")
+        return objective, means
 
     def optimizer_zero_grad(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: Lightning calls it between forward and backward, when a step has propagated some batches already."""
@@ -196,14 +210,13 @@ class Model(LightningModule):
         logits = self.tagger(batch)
         return {name: self.tagger.task(name).loss_terms(logits[name], batch) for name in logits}
 
-    def _numbers(self, parts: tuple[Batch, ...]) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def _numbers(self, parts: Sequence[Batch]) -> dict[str, Tensor]:
         """Rows that contribute to each task's loss in all of the parts, at least 1."""
-        with torch.no_grad():
-            counts = {
-                name: torch.stack([self.tagger.task(name).count(part) for part in parts]).sum().clamp(min=1)
-                for name in self.metrics
-            }
-        return counts
+        return {
+            name: torch.stack([self.tagger.task(name).count(part) for part in parts]).sum().clamp(min=1)
+            for name in self.metrics
+        }
 
     def _share(self, losses: dict[str, Tensor], parts: int) -> Tensor:
         """The part of the combined loss that stands for one of several batches.

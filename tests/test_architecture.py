@@ -1,0 +1,73 @@
+"""Which part may import which."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import salt_like
+
+PACKAGE = Path(salt_like.__file__).parent
+# from left to right: a part may import what stands in its own layer or to its left
+LAYERS = [
+    {"version", "errors", "atomic"},
+    {"spec", "batch"},
+    {"sets"},
+    {"data", "nn"},
+    {"tokenizers", "encoders", "tasks"},
+    {"tagger"},
+    {"training", "callbacks", "evaluation"},
+    {"loading"},
+    {"cli"},
+]
+LIBRARY = {"spec", "batch", "sets", "nn", "tokenizers", "encoders", "tasks", "tagger", "errors"}
+LIBRARY_MAY_IMPORT = {
+    "torch",
+    "torch_geometric",
+    "torchmetrics",
+    "numpy",
+    "scipy",
+    "salt_like",
+} | sys.stdlib_module_names
+
+
+def layer(part: str) -> int:
+    return next(number for number, parts in enumerate(LAYERS) if part in parts)
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def sources() -> list[Path]:
+    return [
+        path
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.parent != PACKAGE or path.stem not in {"__init__", "__main__"}
+    ]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_to_the_left(path):
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imported(path):
+        pieces = name.split(".")
+        if pieces[0] == "salt_like" and len(pieces) > 1:
+            assert layer(pieces[1]) <= layer(part), f"{part} imports {name}"
+        if part in LIBRARY:
+            assert pieces[0] in LIBRARY_MAY_IMPORT, f"{part} imports {name}"
+
+
+def test_importing_the_package_imports_no_torch():
+    code = "import sys, salt_like, salt_like.cli.main; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
