@@ -1,0 +1,1 @@
+"""The `train` command: one file per subcommand."""

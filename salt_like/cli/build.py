@@ -1,0 +1,166 @@
+"""From a configuration to model and data, by jsonargparse through Lightning's command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import warnings
+from argparse import ArgumentError
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from salt_like.cli import check, class_names, messages
+from salt_like.cli.configuration import LINKED, Configuration
+from salt_like.errors import UserError
+
+DEFAULT_NAME = "tagger"
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a configuration stands for.
+
+    Args:
+        model: The Lightning module.
+        data: The data module.
+        trainer: Arguments of Lightning's trainer as configured, classes built.
+        config: The resolved configuration: plain data with every default, from which the same can be built again.
+        name: Name of the model.
+        seed: Seed of everything random.
+    """
+
+    model: LightningModule
+    data: LightningDataModule
+    trainer: dict[str, Any]
+    config: dict[str, Any]
+    name: str
+    seed: int
+
+
+def requests(tasks: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The fields that the configured tasks read, as plain data.
+
+    Args:
+        tasks: Name → resolved `class_path` and `init_args`.
+    """
+    found = []
+    for name, task in (tasks or {}).items():
+        entry = _plain(task)
+        cls = class_names.resolve(entry["class_path"], (object,), f"model.tasks.{name}.class_path")
+        found += [dataclasses.asdict(one) for one in cls.reads(**entry.get("init_args", {}))]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Namespace):
+        return _plain(value.as_dict())
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+class Wiring(LightningCLI):
+    """Adds the name, the seed and the links between the sections; leaves the trainer to the caller."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The top-level keys, and what is filled from what."""
+        parser.add_argument("--name", type=str, default=DEFAULT_NAME, help="name of the model, prefix of its outputs")
+        parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+        parser.link_arguments("name", "model.name")
+        parser.link_arguments("seed", "data.seed")
+        parser.link_arguments("seed", "seed_everything")
+        parser.link_arguments("model.tasks", "data.requests", compute_fn=requests)
+        parser.link_arguments("data.spec", "model.spec", apply_on="instantiate")
+
+    def instantiate_classes(self) -> None:
+        """Nothing: `build` does it, after the configuration has been read."""
+
+    def build(self) -> tuple[Any, Any, dict[str, Any]]:
+        """Model, data, and the arguments of the trainer."""
+        built = self.parser.instantiate_classes(self.config)
+        trainer = dict(built.trainer.as_dict())
+        return built.model, built.data, trainer
+
+
+def resolve(
+    configuration: Configuration, model: type[LightningModule], data: type[LightningDataModule]
+) -> tuple[Wiring, dict[str, Any]]:
+    """The parsed configuration and its fully resolved plain form; nothing is built and no data file opened.
+
+    Args:
+        configuration: What the user configured.
+        model: Class of the Lightning module.
+        data: Class of the data module.
+
+    Raises:
+        UserError: A key, class name or value is wrong.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # so that classes of the user's own modules can be named
+    content = dict(configuration.content)
+    for section, owner in {"data": data, "model": model, "trainer": Trainer}.items():
+        linked = {key.partition(".")[2] for key in LINKED if key.startswith(f"{section}.")}
+        content[section] = check.section(content.get(section) or {}, owner, section, linked)
+    with _errors_as_messages(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+        wiring = Wiring(
+            model,
+            data,
+            run=False,
+            args=content,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
+        )
+    resolved = yaml.safe_load(wiring.parser.dump(wiring.config, skip_none=False))
+    resolved.pop("seed_everything", None)
+    return wiring, {key: resolved[key] for key in ("name", "seed", "data", "model", "trainer")}
+
+
+def build(
+    configuration: Configuration,
+    model: type[LightningModule] | None = None,
+    data: type[LightningDataModule] | None = None,
+) -> Parsed:
+    """Model and data of a configuration.
+
+    Args:
+        configuration: What the user configured.
+        model: Class of the Lightning module, this package's own by default.
+        data: Class of the data module, this package's own by default.
+
+    Raises:
+        UserError: Something in the configuration or in the data is wrong.
+    """
+    default_model, default_data = classes()
+    wiring, resolved = resolve(configuration, model or default_model, data or default_data)
+    with _errors_as_messages():
+        built_model, built_data, trainer = wiring.build()
+    return Parsed(built_model, built_data, trainer, resolved, resolved["name"], resolved["seed"])
+
+
+def classes() -> tuple[type[LightningModule], type[LightningDataModule]]:
+    """The package's Lightning module and data module, with everything imported that has a short name."""
+    from salt_like.data.module import Data
+    from salt_like.training.module import Model
+
+    return Model, Data
+
+
+@contextmanager
+def _errors_as_messages() -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except ArgumentError as error:
+        raise UserError(messages.condense(error)) from error
+    except ValueError as error:
+        raise UserError(messages.from_constructor(error)) from error

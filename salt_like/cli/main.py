@@ -1,0 +1,103 @@
+"""The dispatcher: finds the subcommand, imports only its file, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from collections.abc import Sequence
+
+from salt_like.errors import UserError, nearest
+from salt_like.version import __version__
+
+COMMANDS = {
+    "fit": "train a tagger from a configuration",
+    "test": "metrics and predictions of a run on a labelled file",
+    "predict": "predictions of a run on any file",
+    "inspect": "what a data file, a configuration or a run contains",
+    "bench": "speed of a configuration or a run",
+    "cache": "list or clear the packed copies of data files",
+    "completion": "print a completion script for bash or zsh",
+}
+
+SUCCESS, FAILURE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+MESSAGE_LINES = 5
+
+
+def usage() -> str:
+    """The text of `train --help`."""
+    width = max(map(len, COMMANDS))
+    commands = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: train COMMAND [ARGUMENTS]",
+            "",
+            "From one YAML file to a trained and tested jet tagger.",
+            "",
+            "commands:",
+            *commands,
+            "",
+            "options:",
+            "  --help     show this text; `train COMMAND --help` shows what a command takes",
+            "  --version  show the version",
+            "  --debug    show where an error comes from (anywhere on the line)",
+            "",
+            "example: train fit --config gn2-small --data.train=train.h5 --data.val=val.h5",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one subcommand.
+
+    Args:
+        arguments: What follows `train` on the command line, ``None`` for that of the process.
+
+    Returns:
+        0, or 1 after an unexpected error, 2 after an error of the user's, 130 after Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    rest = [argument for argument in given if argument != "--debug"]
+    if not rest or rest[0] in {"-h", "--help", "help"}:
+        print(usage())
+        return SUCCESS
+    if rest[0] == "--version":
+        print(f"salt-like {__version__}")
+        return SUCCESS
+    try:
+        return _run(rest[0], rest[1:])
+    except SystemExit as stop:  # argparse ends this way after --help and after a usage error
+        return stop.code if isinstance(stop.code, int) else FAILURE
+    except BaseException as error:
+        if debug:
+            raise
+        return _explain(error)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    if name not in COMMANDS:
+        raise UserError(f"unknown command '{name}'{nearest(name, COMMANDS)}\ncommands: {', '.join(COMMANDS)}")
+    code: int = importlib.import_module(f"salt_like.cli.{name}").main(arguments)
+    return code
+
+
+def _explain(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return _say("interrupted", INTERRUPTED)
+    if isinstance(error, UserError):
+        return _say(f"error: {error}", USER_ERROR)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" while writing {error.filename}" if error.filename else ""
+        return _say(f"error: no space left on the disk{where}", USER_ERROR)
+    if isinstance(error, BrokenPipeError):  # `train inspect … | head` is not an error
+        return SUCCESS
+    if not isinstance(error, Exception):
+        raise error
+    first = (str(error).strip().splitlines() or [""])[0]
+    return _say(f"unexpected {type(error).__name__}: {first} (run again with --debug to see where)", FAILURE)
+
+
+def _say(message: str, code: int) -> int:
+    print("\n".join(message.splitlines()[:MESSAGE_LINES]), file=sys.stderr)
+    return code
