@@ -20,9 +20,9 @@ from salt_like.tokenizers import DenseTokenizer, Tokenizer
 class Tagger(nn.Module):
     """A multi-task tagger, sized by the description of its data.
 
-    Every stream of constituents is embedded by its tokenizer; the encoder lets all constituents of a jet see each other;
-    pooling makes one vector per jet; each task reads constituents and vector. Without streams of constituents the jet's
-    own variables, embedded, are the vector.
+    Every stream of constituents is embedded by its tokenizer; the encoder lets all constituents of a jet see each
+    other; pooling makes one vector per jet; each task reads constituents and vector. Without streams of constituents
+    the jet's own variables, embedded, are the vector.
 
     Args:
         spec: Description of the data; gives every size, name and normalisation.
@@ -58,7 +58,9 @@ class Tagger(nn.Module):
         inputs = [stream for stream in (jets, *sets) if stream.variables]
         factories = {stream.name: tokenizer for stream in inputs} | dict(tokenizers or {})
         if unknown := sorted(set(factories) - {stream.name for stream in inputs}):
-            raise ValueError(f"tokenizers: '{unknown[0]}' is not an input (inputs: {', '.join(s.name for s in inputs)})")
+            raise ValueError(
+                f"tokenizers: '{unknown[0]}' is not an input (inputs: {', '.join(s.name for s in inputs)})"
+            )
         if not inputs:
             raise ValueError("the model has no inputs: name at least one variable")
         self.attached = jets.name if attach_global and jets.variables else None

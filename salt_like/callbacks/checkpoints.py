@@ -50,7 +50,6 @@ class Checkpoints(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep this state if it is among the best, and as the last one in any case."""
-        del pl_module
         value = trainer.callback_metrics.get(self.monitor)
         score = math.nan if value is None else float(value)
         rank = sum(kept <= score for kept in self.scores)
@@ -67,7 +66,6 @@ class Checkpoints(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the model again, and the states of the random generators."""
-        del trainer, pl_module
         checkpoint.update(self.extra)
         state = np.random.get_state(legacy=False)  # noqa: NPY002 - the global generator is what user code may use
         checkpoint["random"] = {
@@ -80,7 +78,6 @@ class Checkpoints(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Set the random generators to where the checkpoint left them."""
-        del trainer, pl_module
         saved = checkpoint["random"]
         torch.set_rng_state(saved["torch"])
         if torch.cuda.is_available():  # pragma: needs cuda
@@ -109,5 +106,3 @@ def _link(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             temporary.write_bytes(source.read_bytes())
-
-

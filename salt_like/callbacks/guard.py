@@ -13,7 +13,7 @@ from salt_like.batch import Batch
 from salt_like.errors import UserError
 
 
-class NonFiniteLoss(UserError):
+class NonFiniteLossError(UserError):
     """The training loss became NaN or infinite."""
 
 
@@ -68,11 +68,11 @@ class LossGuard(Callback):
         rows = next((rows for index, rows in self._recent if index == step), None)
         shown = "unknown" if rows is None else ", ".join(str(row) for row in rows[:10].tolist())
         more = 0 if rows is None else max(0, rows.shape[0] - 10)
-        raise NonFiniteLoss(
+        raise NonFiniteLossError(
             f"the training loss is not a finite number since step {step} of epoch {trainer.current_epoch}\n"
             f"rows of that batch in the training sample: {shown}{f' and {more} more' if more else ''}\n"
-            "common causes: a learning rate that is too high (optimizer.init_args.lr), extreme input values (see train"
-            " inspect FILE),\nor no gradient clipping (trainer.gradient_clip_val: 1.0). No checkpoint was written from it."
+            "common causes: a learning rate that is too high (model.optimizer), extreme input values (train inspect FILE),\n"
+            "or no gradient clipping (trainer.gradient_clip_val: 1.0); no checkpoint was written from it"
         )
 
 

@@ -112,7 +112,6 @@ class Model(LightningModule):
 
     def training_step(self, batch: Batch | tuple[Batch, ...], batch_idx: int) -> Tensor:
         """Loss of one optimiser step; several batches count as one large one, whatever each holds."""
-        del batch_idx
         parts = batch if isinstance(batch, tuple) else (batch,)
         self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]
         loss, means = self.objective(parts, lambda part: self.trainer.strategy.backward(part, None))
@@ -156,7 +155,6 @@ class Model(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Let the average follow."""
-        del outputs, batch, batch_idx
         if self.averaged is not None:
             self.averaged.update(self.tagger, self.global_step - 1)
 
@@ -166,7 +164,6 @@ class Model(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the losses and metrics of the epoch."""
-        del batch_idx
         logits = self.deployed(batch)
         for name in self.metrics:
             task = self.deployed.task(name)
