@@ -1,0 +1,114 @@
+"""What every task is: a head on tokens or pooled vectors, its loss, and what it says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from salt_like.batch import Batch
+from salt_like.nn.dense import Dense
+from salt_like.sets import Tokens, layout_of
+from salt_like.spec import DataSpec, Output, Request
+
+
+class Task(nn.Module, ABC):
+    """One thing to learn about jets or about their constituents.
+
+    A task of the global stream reads the pooled vector; a task of a stream of constituents reads each constituent's
+    token and, with `context`, its jet's pooled vector. Nothing in here waits for the device: rows without a target are
+    masked, never taken out, so they are not counted and their gradient is exactly 0.
+
+    Args:
+        spec: Description of the data.
+        token_dim: Width of the tokens.
+        pooled_dim: Width of the pooled vector.
+        stream: Stream whose rows the task describes.
+        weight: Weight of the loss in the sum over tasks.
+        context: Give each constituent its jet's pooled vector too.
+
+    Raises:
+        ValueError: The stream is no input of the model, or the weight is negative.
+    """
+
+    def __init__(
+        self, spec: DataSpec, token_dim: int, pooled_dim: int, *, stream: str, weight: float, context: bool
+    ) -> None:
+        super().__init__()
+        described = spec.stream(stream)
+        if not described.is_global and described not in spec.set_streams:
+            raise ValueError(f"stream '{stream}' has no inputs, so there are no tokens that a task could read")
+        if weight < 0:
+            raise ValueError(f"weight must be at least 0, got {weight}")
+        self.stream = stream
+        self.weight = weight
+        self.is_global = described.is_global
+        self.context = context and not described.is_global
+        self.width = pooled_dim if described.is_global else token_dim
+        self.in_dim = self.width + (pooled_dim if self.context else 0)
+        self.outputs: tuple[Output, ...] = ()
+
+    @classmethod
+    @abstractmethod
+    def reads(cls, **init_args: Any) -> tuple[Request, ...]:
+        """The fields that a task with these constructor arguments needs, before any file is opened."""
+
+    @abstractmethod
+    def forward(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
+        """Logits.
+
+        Args:
+            tokens: What the encoder returned; ``None`` in a model without constituents.
+            pooled: One vector per jet, ``(B, D)``.
+        """
+
+    @abstractmethod
+    def loss_terms(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Sum of the weighted losses of all rows with a target, and the number of these rows.
+
+        Both are sums over jets, so the loss of several batches together is the ratio of the totals.
+        """
+
+    @abstractmethod
+    def count(self, batch: Batch) -> Tensor:
+        """Number of rows with a target, as a float."""
+
+    @abstractmethod
+    def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
+        """What the task says: probabilities, and values in the labels' units.
+
+        Returns:
+            For each of `outputs`, ``(B,)`` for the global stream, else ``(T,)`` packed or ``(B, N)`` padded.
+        """
+
+    @abstractmethod
+    def metrics(self) -> dict[str, Metric]:
+        """New metrics, each updated by ``metric.update(logits, batch)``."""
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Mean loss of the rows with a target; 0 with zero gradient when there are none."""
+        total, number = self.loss_terms(logits, batch)
+        return total / number.clamp(min=1)
+
+    def _features(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
+        """Input of the head: ``(B, F)`` for the global stream, else ``(T, F)`` or ``(B, N, F)``."""
+        if self.is_global:
+            return pooled
+        if tokens is None:
+            raise ValueError(f"a task on stream '{self.stream}' needs the tokens of its constituents")
+        values, layout = tokens.of(self.stream)
+        return torch.cat([values, layout.spread(pooled)], -1) if self.context else values
+
+    def _head(self, out_dim: int, hidden: Sequence[int] | None, activation: str, dropout: float) -> Dense:
+        """The network of the task: one hidden layer as wide as a token (or pooled vector) unless told otherwise."""
+        return Dense(self.in_dim, out_dim, [self.width] if hidden is None else hidden, activation, dropout=dropout)
+
+    def _jet_weights(self, batch: Batch) -> Tensor | None:
+        """Weight of the jet of each row, shaped as the labels; ``None`` for 1."""
+        if batch.weights is None or self.is_global:
+            return batch.weights
+        return layout_of(batch, self.stream).spread(batch.weights)
