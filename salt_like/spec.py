@@ -105,6 +105,8 @@ class Label:
         mean: Mean of a real label on the training file (NaN targets left out).
         std: Standard deviation of a real label on the training file.
         unit: Unit of a real label.
+        low: Smallest target of a real label on the training file; -inf when not known.
+        high: Largest target of a real label on the training file; inf when not known.
     """
 
     stream: str
@@ -119,6 +121,8 @@ class Label:
     mean: float = 0.0
     std: float = 1.0
     unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
 
     @property
     def class_weights(self) -> tuple[float, ...]:
