@@ -105,6 +105,9 @@ def resolve(
     if here not in sys.path:
         sys.path.append(here)  # so that classes of the user's own modules can be named
     content = dict(configuration.content)
+    for key, kind in {"name": str, "seed": int}.items():
+        if key in content:
+            content[key] = check.visit(content[key], kind, key)
     for section, owner in {"data": data, "model": model, "trainer": Trainer}.items():
         linked = {key.partition(".")[2] for key in LINKED if key.startswith(f"{section}.")}
         content[section] = check.section(content.get(section) or {}, owner, section, linked)

@@ -44,7 +44,7 @@ def _keys(
     for key, value in given.items():
         if key in takes.parameters:
             one = takes.parameters[key]
-            is_unset = value is None and one.default is None
+            is_unset = value is None and one.default is None and not one.required
             result[key] = value if is_unset else visit(value, one.hint, f"{where}.{key}", one.default)
         elif takes.is_open:
             result[key] = value
@@ -144,6 +144,8 @@ def _entry(value: Any, hint: Any, where: str, default: Any) -> Any:
         return value  # built already
     entry = {"class_path": value} if isinstance(value, str) else value
     usual = default if inspect.isclass(default) else type(default) if isinstance(default, kinds) else None
+    if "class_path" not in entry and usual is None and default is not None:
+        return value  # the default is a function: jsonargparse reads from it which class it makes
     if "class_path" not in entry:
         return _implicit(entry, usual, kinds, skip, where)
     outside = [key for key in entry if key not in CLASS_KEYS]
@@ -170,7 +172,7 @@ def _implicit(entry: dict[str, Any], usual: type | None, kinds: tuple[type, ...]
     if usual is None:
         concrete = [kind for kind in kinds if not inspect.isabstract(kind)]
         classes = class_names.known(kinds)
-        if set(classes) - {kind.__name__ for kind in kinds}:
+        if set(classes) - {kind.__name__ for kind in concrete}:
             raise UserError(f"{where}: missing class_path\nknown: {class_names.shorten(classes)}")
         usual = concrete[0] if len(concrete) == 1 else None
     if usual is None:
@@ -193,8 +195,10 @@ def _own_defaults(takes: Signature, usual: Signature) -> dict[str, Any]:
 
 def _mismatch(value: Any, hint: Any, where: str) -> UserError:
     choices = [choice for one in members(hint) if get_origin(one) is Literal for choice in get_args(one)]
-    hint_text = nearest(value, map(str, choices)) if isinstance(value, str) else ""
-    return UserError(f"{where} = {_short(value)}: expected {describe(hint)}{hint_text}")
+    advice = nearest(value, map(str, choices)) if isinstance(value, str) else ""
+    if str in members(hint) and not isinstance(value, (list, dict)) and value is not None:
+        advice = " (write it in quotes)"
+    return UserError(f"{where} = {_short(value)}: expected {describe(hint)}{advice}")
 
 
 def _short(value: Any) -> str:

@@ -14,13 +14,15 @@ _SKIPPED_MODULES = frozenset({"lightning.pytorch.cli"})
 
 
 def known(bases: tuple[type, ...]) -> dict[str, list[type]]:
-    """Short name → imported classes of that name, bases included unless abstract."""
+    """Short name → imported classes of that name; the bases themselves only when there is nothing below them."""
     found: dict[str, list[type]] = {}
-    for one in dict.fromkeys(kind for base in bases for kind in (base, *_subclasses(base))):
+    everything = [kind for base in bases for kind in (base, *_subclasses(base))]
+    for one in dict.fromkeys(everything):
         is_public = not one.__name__.startswith("_") and one.__module__ not in _SKIPPED_MODULES
         if is_public and not inspect.isabstract(one):
             found.setdefault(one.__name__, []).append(one)
-    return found
+    below = {name: classes for name, classes in found.items() if not set(classes) <= set(bases)}
+    return below or found
 
 
 def _subclasses(base: type) -> Iterator[type]:

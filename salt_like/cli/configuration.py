@@ -49,13 +49,10 @@ def load(names: Sequence[str], overrides: Sequence[tuple[str, Any]] = ()) -> Con
     folders = [here]
     for name in names:
         file = shipped.find(name)
-        beside = [file.parent]
-        if file.parent == shipped.folder():
-            beside.append(shipped.PACKAGE.parent)  # shipped samples are named from there
         one = yaml_file.read(file)
         _check_top(one, name)
-        content = merge.merge(content, paths.absolute(one, [here, *beside]))
-        folders += beside
+        content = merge.merge(content, paths.absolute(one, [here, file.parent]))
+        folders.append(file.parent)
     for key, value in overrides:
         one = merge.nested(key, value)
         _check_top(one, f"--{key}")

@@ -6,18 +6,12 @@ from pathlib import Path
 
 from salt_like.errors import UserError, nearest
 
-PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def folder() -> Path:
-    """Where they lie: inside an installed package, beside the package in a source checkout."""
-    inside = PACKAGE / "configs"
-    return inside if inside.is_dir() else PACKAGE.parent / "configs"
+FOLDER = Path(__file__).resolve().parent.parent / "configs"
 
 
 def names() -> list[str]:
     """Their names, without the suffix."""
-    return sorted(path.stem for path in folder().glob("*.yaml"))
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def find(name: str) -> Path:
@@ -32,7 +26,7 @@ def find(name: str) -> Path:
     if path.is_dir():
         raise UserError(f"configuration '{name}' is a folder, not a file")
     if path.parent == Path():
-        shipped = folder() / f"{name.removesuffix('.yaml')}.yaml"
+        shipped = FOLDER / f"{name.removesuffix('.yaml')}.yaml"
         if shipped.is_file():
             return shipped
     siblings = [str(path.with_name(one.name)) for one in _yaml_files(path.parent)]

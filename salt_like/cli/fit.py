@@ -1,0 +1,135 @@
+"""`train fit`: from a configuration to a run folder."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from salt_like.cli import arguments as command_line
+from salt_like.cli import configuration as configurations
+from salt_like.cli import paths, run_folder
+from salt_like.errors import UserError
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+    from salt_like.cli.build import Parsed
+    from salt_like.training.run import Run
+
+_EPILOG = """\
+Any key of the configuration can be set as --key=value, such as --data.train=train.h5, --model.encoder.layers=6,
+--model.tasks.track_origin.weight=0.5 or --trainer.max_epochs=10; `null` removes an entry. `--print_config` shows every
+key with its value. Later configurations and options win over earlier ones."""
+
+
+def parser() -> command_line.Parser:
+    """The options of `train fit`."""
+    made = command_line.Parser("fit", "Trains a tagger and writes a run folder.", epilog=_EPILOG)
+    add = made.add_argument
+    add("--config", "-c", action="append", default=[], metavar="FILE", help="a YAML file or a shipped configuration")
+    add("--run", metavar="DIR", help="folder of the run; by default runs/<name>/<time>")
+    add("--resume", metavar="RUN", help="continue this run from its last checkpoint; needs nothing else")
+    add("--print_config", action="store_true", help="print the resolved configuration and stop")
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Trains.
+
+    Args:
+        arguments: What follows `train fit`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: Something in the configuration or the data is wrong.
+    """
+    options, rest = parser().parse_known_args(arguments)
+    overrides = command_line.overrides(rest, parser().options(), "fit")
+    configuration = _configuration(options, overrides)
+    paths.check(configuration.content, configuration.folders)
+    _quieten()
+    from salt_like.cli import build
+    from salt_like.training.run import Run
+
+    if options.print_config:
+        _, resolved = build.resolve(configuration, *build.classes())
+        print(run_folder.dump(resolved), end="")
+        return 0
+    name = str(configuration.content.get("name", build.DEFAULT_NAME))
+    folder = Path(options.resume).absolute() if options.resume else run_folder.choose(name, options.run)
+    parsed = build.build(configuration)
+    run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())  # type: ignore[attr-defined]
+    run = Run(folder)
+    trainer = _trainer(parsed, run, shlex.join(["train", "fit", *arguments]))
+    _train(trainer, parsed, run.checkpoint("last") if options.resume else None)
+    if trainer.is_global_zero:
+        print(f"run: {folder}")
+    return 0
+
+
+def _configuration(options: Any, overrides: list[tuple[str, Any]]) -> configurations.Configuration:
+    if options.resume is None:
+        if not options.config and not overrides:
+            raise UserError("nothing to train: give a configuration, such as --config gn2-small\nsee: train fit --help")
+        return configurations.load(options.config, overrides)
+    if options.config or options.run:
+        raise UserError("--resume takes configuration and folder from the run: leave out --config and --run")
+    from salt_like.training.run import open_run
+
+    run = open_run(Path(options.resume))
+    run.checkpoint("last")
+    return configurations.load([str(run.config)], overrides)
+
+
+def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
+    from lightning import Trainer
+    from lightning.pytorch.callbacks import ProgressBar
+
+    from salt_like.training import assemble, checkpoint
+
+    spec = parsed.data.spec  # type: ignore[attr-defined]
+    contents = checkpoint.contents(parsed.name, spec, parsed.config["model"], parsed.config["data"])
+    facts = {
+        "command": command,
+        "name": parsed.name,
+        "seed": parsed.seed,
+        "files": {key: parsed.config["data"].get(key) for key in ("train", "val", "test")},
+    }
+    monitor = f"val/{parsed.model.main_task}/loss"
+    usual = assemble.callbacks(run, monitor, contents, facts, interactive=sys.stderr.isatty())
+    configured = {key: value for key, value in parsed.trainer.items() if value is not None}
+    own = _as_list(configured.pop("callbacks", []))
+    if configured.get("enable_progress_bar") is False or any(isinstance(one, ProgressBar) for one in own):
+        usual = [one for one in usual if not isinstance(one, ProgressBar)]
+    defaults = assemble.trainer_defaults()
+    plugins = [*defaults.pop("plugins", []), *_as_list(configured.pop("plugins", []))]
+    return Trainer(**{**defaults, **configured}, callbacks=[*usual, *own], plugins=plugins)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None) -> None:
+    """Trains; Ctrl-C comes out as `KeyboardInterrupt` in every version of Lightning."""
+    try:
+        trainer.fit(parsed.model, datamodule=parsed.data, ckpt_path=checkpoint)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _quieten() -> None:
+    """Keeps Lightning's advertisements and advice about loaders off the screen; warnings of substance stay."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*No seed found.*", ".*tensorboardX.*"):
+        warnings.filterwarnings("ignore", message=message)
