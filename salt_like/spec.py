@@ -107,6 +107,7 @@ class Label:
         unit: Unit of a real label.
         low: Smallest target of a real label on the training file; -inf when not known.
         high: Largest target of a real label on the training file; inf when not known.
+        where: Expression on the stream's fields; rows that do not fulfil it have no label.
     """
 
     stream: str
@@ -123,6 +124,7 @@ class Label:
     unit: str = ""
     low: float = -math.inf
     high: float = math.inf
+    where: str | None = None
 
     @property
     def class_weights(self) -> tuple[float, ...]:
