@@ -71,7 +71,7 @@ class LossGuard(Callback):
         raise NonFiniteLossError(
             f"the training loss is not a finite number since step {step} of epoch {trainer.current_epoch}\n"
             f"rows of that batch in the training sample: {shown}{f' and {more} more' if more else ''}\n"
-            "common causes: a learning rate that is too high (model.optimizer), extreme input values (train inspect FILE),\n"
+            "common causes: a learning rate that is too high (model.optimizer), extreme inputs (train inspect FILE),\n"
             "or no gradient clipping (trainer.gradient_clip_val: 1.0); no checkpoint was written from it"
         )
 
