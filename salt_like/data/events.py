@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def event_parts(by: str | Sequence[str], fractions: Sequence[float]) -> tuple[Ev
         raise UserError(f"data.split.fractions must be positive and sum to 1, not {list(fractions)}")
     edges = [0.0, *np.cumsum(fractions).tolist()]
     edges[-1] = 1.0
-    return tuple(EventPart(fields, low, high) for low, high in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(EventPart(fields, low, high) for low, high in pairwise(edges))
 
 
 def event_hash(rows: NDArray[np.void], fields: Sequence[str], run: int = 0) -> Hashes:

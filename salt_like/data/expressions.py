@@ -99,18 +99,22 @@ class _Compiler:
     """Turns the syntax tree into nested functions of the rows."""
 
     def __init__(self, text: str, asked: str) -> None:
-        self.text = text
         self.asked = asked
         self.fields: dict[str, None] = {}
+        self.text = " ".join(text.split())
         try:
-            self.tree = ast.parse(text.strip(), mode="eval").body
+            self.tree = ast.parse(self.text, mode="eval").body
         except SyntaxError as error:
-            raise self.error(error.msg, (error.offset or 1) - 1) from error
+            # an expression that ends too early is reported at the beginning of a line that does not exist
+            place = error.offset - 1 if error.offset and error.lineno == 1 else len(self.text)
+            raise self.error(error.msg, place) from error
+        except ValueError as error:
+            raise self.error(str(error), 0) from error
 
     def error(self, problem: str, place: int | ast.expr) -> UserError:
         column = place if isinstance(place, int) else place.col_offset
         asked = f" ({self.asked})" if self.asked else ""
-        return UserError(f"selection{asked}: {problem}\n  {self.text.strip()}\n  {' ' * column}^")
+        return UserError(f"selection{asked}: {problem}\n  {self.text}\n  {' ' * column}^")
 
     def condition(self, node: ast.expr) -> Step:
         """Something that is true or false."""
@@ -129,7 +133,7 @@ class _Compiler:
             case ast.Call(func=ast.Name(id=name)) if name in _CONDITIONS:
                 return self.call(node, name)
             case ast.Constant(value=bool() as value):
-                return lambda rows: np.asarray(value)
+                return lambda _: np.asarray(value)
             case ast.Name(id=name) if name not in _CONSTANTS:
                 return self.flag(node)
         raise self.error("this is a number where a condition is needed (compare it, or put parentheses)", node)
@@ -179,9 +183,9 @@ class _Compiler:
         match node:
             case ast.Constant(value=bool() | int() | float() as value):
                 # plain numbers stay plain, so that they take the precision of the field they meet
-                return lambda rows: value
+                return lambda _: value
             case ast.Name(id=name) if name in _CONSTANTS:
-                return lambda rows: _CONSTANTS[name]
+                return lambda _: _CONSTANTS[name]
             case ast.Name(id=name):
                 self.fields[name] = None
                 return lambda rows: _number(rows[name])
@@ -194,6 +198,8 @@ class _Compiler:
                 return _applied(_ARITHMETIC[type(op)], [self.value(left), self.value(right)])
             case ast.Call(func=ast.Name(id=name)) if name not in _CONDITIONS:
                 return self.call(node, name)
+            case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
+                raise self.error("'&' and '|' bind tighter than comparisons: write 'and', 'or', or parentheses", node)
         raise self.error("a selection has no such thing", node)
 
     def call(self, node: ast.Call, name: str) -> Step:

@@ -120,7 +120,7 @@ class Arrays(Source):
         self.attributes: Mapping[str, Any] = {}
         self.parts = ((name, _common_rows({key: len(value) for key, value in self.arrays.items()}, name)),)
 
-    def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
+    def read(self, stream: str, part: int, start: int, stop: int) -> Rows:  # noqa: ARG002 - one part only
         self.header(stream)
         return self.arrays[stream][start:stop]
 

@@ -1,0 +1,79 @@
+"""The entries of the `data:` section that have entries of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from salt_like.spec import Request
+
+
+@dataclass(frozen=True)
+class VariableConfig:
+    """How one input variable is prepared.
+
+    Args:
+        transform: ``log``, ``log1p``, ``asinh`` or nothing.
+        clip: Lower and upper bound in the file's unit, applied before the transform; ``null`` for an open end.
+        default: Value that means "not measured"; ``data.defaults`` says it for several variables at once.
+        flag_default: Adds an input that is 1 where the value is the default.
+    """
+
+    transform: str | None = None
+    clip: Sequence[float | None] | None = None
+    default: float | None = None
+    flag_default: bool = False
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """How one truth field is read.
+
+    Args:
+        classes: Class names in the order of the field's values 0, 1, ...; by default the file or the field's
+            conventions say them.
+        ignore: Values of the field that are left out of the loss.
+        allow_absent: Accept classes of which the training sample has none.
+    """
+
+    classes: Sequence[str] | None = None
+    ignore: Sequence[int] = ()
+    allow_absent: bool = False
+
+
+VariableEntry: TypeAlias = VariableConfig | str | None
+StreamInputs: TypeAlias = Sequence[str] | Mapping[str, VariableEntry]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the configuration says about the content of the data; the arguments of the data module that matter here.
+
+    Args:
+        inputs: Stream → its input variables, as names or with their preparation.
+        requests: Fields that the tasks need.
+        global_stream: Stream with one row per jet.
+        select: Stream → condition on its fields; one on the global stream drops whole jets.
+        order: Stream → field by which its constituents are ordered, ``-pt`` for descending.
+        max_constituents: Stream → number of constituents kept.
+        defaults: Variable or wildcard → value that means "not measured".
+        labels: Field → how it is read.
+        event: Field or fields that identify an event; ``eventNumber`` if the file has it.
+        weight: Field of the global stream with the weight of each jet.
+        allow_truth_inputs: Truth fields that may be inputs, as ``field`` or ``stream.field``.
+        discriminants: Name → ``{signal: class, background: {class: fraction}}``; ``None`` for the usual ones.
+    """
+
+    inputs: Mapping[str, StreamInputs]
+    requests: Sequence[Request] = ()
+    global_stream: str = "jets"
+    select: Mapping[str, str] = field(default_factory=dict)
+    order: Mapping[str, str] = field(default_factory=dict)
+    max_constituents: Mapping[str, int] = field(default_factory=dict)
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, LabelConfig] = field(default_factory=dict)
+    event: str | Sequence[str] | None = None
+    weight: str | None = None
+    allow_truth_inputs: Sequence[str] = ()
+    discriminants: Mapping[str, Mapping[str, object]] | None = None

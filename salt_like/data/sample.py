@@ -1,0 +1,284 @@
+"""A sample: jets of one or more files, read chunk by chunk into packed columns."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salt_like.data.columns import Columns
+from salt_like.data.events import EventPart, Hashes, event_hash
+from salt_like.data.extract import Chunk, Extractor
+from salt_like.data.files import Arrays, Files, Rows, Source
+from salt_like.errors import UserError
+from salt_like.spec import DataSpec
+
+ROWS_PER_CHUNK = 5000
+_SCHEMA = 1
+
+Progress = Callable[[int, int], None]
+
+
+class Sample:
+    """Jets of one name, from files or from arrays in memory.
+
+    Args:
+        name: Name of the sample, such as ``train`` or ``ttbar``.
+        source: Files in order, or arrays in memory by stream.
+        spec: Streams, variables, selections and labels; mean, width and counts are not looked at.
+        weight: Field of the global stream with the weight of each jet.
+        weight_scale: Weights are divided by this (`Statistics.weight_scale` of the training sample).
+        labels: False leaves labels out, so that files without truth can be read.
+        part: Keep only jets of this share of all events.
+        limit: Use at most this many jets after selection, shared out over the files in proportion.
+
+    Raises:
+        UserError: A file cannot be read or lacks something that the spec needs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source | Sequence[Path] | Mapping[str, Rows],
+        spec: DataSpec,
+        *,
+        weight: str | None = None,
+        weight_scale: float = 1.0,
+        labels: bool = True,
+        part: EventPart | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.name = name
+        self.source = _source(source)
+        self.spec = spec
+        self.limit = limit
+        self.part = part
+        self.extractor = Extractor(spec, self.source, weight, weight_scale, labels, part)
+        self._ends: tuple[int, ...] | None = None
+        if limit is not None and limit < 1:
+            raise UserError(f"the number of jets of the sample '{name}' is limited to {limit}: give at least 1")
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of all files, before selection and limit."""
+        return self.source.rows
+
+    @property
+    def truncated(self) -> Mapping[str, int]:
+        """Constituents that truncation has dropped so far, per stream."""
+        return self.extractor.truncated
+
+    def chunks(
+        self,
+        rows_per_chunk: int = ROWS_PER_CHUNK,
+        first: int = 0,
+        last: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Columns]:
+        """Read rows in order.
+
+        Args:
+            rows_per_chunk: Rows of the file that are read at once; a chunk never spans two files.
+            first: First row, in the numbering of all files together.
+            last: Row after the last one, ``None`` for all.
+            progress: Called after each chunk with the number of rows done and the number of rows in total.
+
+        Yields:
+            The jets of each chunk that pass the selection; possibly none.
+
+        Raises:
+            UserError: All rows were read and none passes the selection, or a value is not allowed.
+        """
+        last = self.rows if last is None else min(last, self.rows)
+        kept = 0
+        for part, start, stop, offset in self._ranges(rows_per_chunk, first, last):
+            columns = self._read(part, start, stop, offset)
+            kept += len(columns)
+            yield columns
+            if progress is not None:
+                progress(min(stop + offset, last) - first, last - first)
+        if kept == 0 and first == 0 and 0 < last == self.rows:
+            raise self._nothing_left()
+
+    def count(self) -> int:
+        """Number of jets after selection, share of events and limit (reads at most the global stream)."""
+        kept = sum(self._kept_per_part())
+        return kept if self.limit is None else min(kept, self.limit)
+
+    def events(self) -> Hashes:
+        """Different events of the sample's jets as sorted hashes, empty where the file does not identify events."""
+        extractor = self.extractor
+        if not extractor.event:
+            return np.zeros(0, np.uint64)
+        found = [np.zeros(0, np.uint64)]
+        for part, start, stop, _ in self._ranges(20 * ROWS_PER_CHUNK, 0, self.rows):
+            jets = self.source.read(self.spec.global_stream.name, part, start, stop)
+            keep = extractor.keeps(jets)
+            found.append(np.unique(event_hash(jets if keep is None else jets[keep], extractor.event, extractor.run)))
+        return np.unique(np.concatenate(found))
+
+    def fields(self, stream: str, names: Sequence[str], rows: NDArray[np.int64]) -> Rows:
+        """Fields as the file has them, to copy them into a prediction file.
+
+        Args:
+            stream: Dataset.
+            names: Fields; their types are kept.
+            rows: Ascending rows in the numbering of all files together; few gaps are read fast.
+
+        Returns:
+            ``(n,)`` or ``(n, N)`` structured array.
+        """
+        self.source.require(stream, names)
+        header = self.source.header(stream)
+        shape = (len(rows), header.capacity) if header.capacity else (len(rows),)
+        result = np.empty(shape, [(name, header.dtype[name]) for name in names])
+        offset = 0
+        for part, (_, number) in enumerate(self.source.parts):
+            low, high = np.searchsorted(rows, (offset, offset + number))
+            if high > low:
+                start = int(rows[low]) - offset
+                found = self.source.read(stream, part, start, int(rows[high - 1]) - offset + 1)
+                taken = found[rows[low:high] - offset - start]
+                for name in names:
+                    result[name][low:high] = taken[name]
+            offset += number
+        return result
+
+    def fingerprint(self) -> str:
+        """A hash of the sources' content and of everything that decides what `chunks` yields."""
+        extractor = self.extractor
+        wanted = {
+            "schema": _SCHEMA,
+            "source": self.source.fingerprint(),
+            "streams": [
+                [s.name, s.max_constituents, s.order_by, s.selection, [[v.name, str(v.default)] for v in s.variables]]
+                for s in self.spec.streams
+                if s.name in extractor.streams
+            ],
+            "labels": [
+                [
+                    label.stream,
+                    label.key,
+                    label.name,
+                    label.kind,
+                    label.classes,
+                    label.values,
+                    label.ignore,
+                    label.where,
+                ]
+                for label in self.spec.labels
+            ]
+            if extractor.labelled
+            else None,
+            "weight": [extractor.weight, extractor.weight_scale],
+            "event": [extractor.event, extractor.run],
+            "part": None if self.part is None else dataclasses.astuple(self.part),
+            "limit": self.limit,
+        }
+        return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+    def _read(self, part: int, start: int, stop: int, offset: int) -> Columns:
+        rows = {stream: self.source.read(stream, part, start, stop) for stream in self.extractor.streams}
+        return self.extractor(Chunk(self.source.parts[part][0], start, offset, rows))
+
+    def _ranges(self, rows_per_chunk: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
+        """(file, first row, row after the last, rows of the files before) of each chunk, rows counted in the file."""
+        offset = 0
+        for part, (_, number) in enumerate(self.source.parts):
+            begin, end = max(first - offset, 0), min(last - offset, self._parts_end()[part])
+            for start in range(begin, end, rows_per_chunk):
+                yield part, start, min(start + rows_per_chunk, end), offset
+            offset += number
+
+    def _parts_end(self) -> tuple[int, ...]:
+        """Row after the last one that the limit leaves of each file."""
+        if self._ends is None:
+            rows = tuple(number for _, number in self.source.parts)
+            self._ends = rows if self.limit is None else self._limited(rows, self.limit)
+        return self._ends
+
+    def _limited(self, rows: Sequence[int], limit: int) -> tuple[int, ...]:
+        kept = self._kept_per_part()
+        if sum(kept) <= limit:
+            return tuple(rows)
+        # largest remainders: the shares of the files are in proportion and sum to the limit
+        exact = np.array(kept) * (limit / sum(kept))
+        share = np.floor(exact).astype(int)
+        share[np.argsort(share - exact, kind="stable")[: limit - int(share.sum())]] += 1
+        return tuple(self._row_after(part, int(number)) for part, number in enumerate(share))
+
+    def _row_after(self, part: int, number: int) -> int:
+        """Row after the `number`-th kept jet of one file."""
+        if number == 0:
+            return 0
+        for start, keep in self._masks(part):
+            found = np.flatnonzero(keep)
+            if len(found) >= number:
+                return start + int(found[number - 1]) + 1
+            number -= len(found)
+        raise AssertionError("fewer jets than were counted")
+
+    def _kept_per_part(self) -> list[int]:
+        if self.part is None and self.spec.global_stream.selection is None:
+            return [number for _, number in self.source.parts]
+        return [sum(int(keep.sum()) for _, keep in self._masks(part)) for part in range(len(self.source.parts))]
+
+    def _masks(self, part: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """First row and selected jets of each piece of one file."""
+        for start in range(0, self.source.parts[part][1], 20 * ROWS_PER_CHUNK):
+            stop = min(start + 20 * ROWS_PER_CHUNK, self.source.parts[part][1])
+            jets = self.source.read(self.spec.global_stream.name, part, start, stop)
+            keep = self.extractor.keeps(jets)
+            yield start, np.ones(len(jets), bool) if keep is None else keep
+
+    def _nothing_left(self) -> UserError:
+        selection = self.spec.global_stream.selection
+        share = "" if self.part is None else f" and the share {self.part.low:g} to {self.part.high:g} of the events"
+        return UserError(
+            f"no jets left of the {self.rows} of the sample '{self.name}'\n"
+            f"after the selection {selection or '(none)'}{share}\nin {self.source.parts[0][0]}"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._parts_end()  # counted once, not in every worker
+        return self.__dict__
+
+
+def shared_out(samples: Mapping[str, Sample], fractions: Mapping[str, float], total: int | None) -> dict[str, int]:
+    """Numbers of jets to take of named samples so that they make up the given fractions.
+
+    Args:
+        samples: Samples by name, without limits.
+        fractions: Fraction of the jets that each sample shall make up; they sum to 1.
+        total: Number of jets wanted in all, ``None`` for as many as there are.
+
+    Raises:
+        UserError: A name is unknown or missing, the fractions do not sum to 1, or there are too few jets.
+    """
+    if set(fractions) != set(samples):
+        odd = ", ".join(sorted(set(fractions) ^ set(samples)))
+        raise UserError(f"data.fractions must name each training sample once; differs in: {odd}")
+    if min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise UserError(f"data.fractions must be positive and sum to 1, not {dict(fractions)}")
+    counts = {name: sample.count() for name, sample in samples.items()}
+    possible = min(int(counts[name] / fraction + 1e-9) for name, fraction in fractions.items())
+    if total is not None and total > possible:
+        short = min(fractions, key=lambda name: counts[name] / fractions[name])
+        raise UserError(
+            f"data.num_train asks for {total} jets, of which {fractions[short]:.3g} from '{short}': "
+            f"it has {counts[short]}, enough for {possible} in all"
+        )
+    wanted = possible if total is None else total
+    return {name: max(1, int(wanted * fraction + 0.5)) for name, fraction in fractions.items()}
+
+
+def _source(source: Source | Sequence[Path] | Mapping[str, Rows]) -> Source:
+    if isinstance(source, Source):
+        return source
+    return Arrays(source) if isinstance(source, Mapping) else Files(source)
