@@ -1,0 +1,136 @@
+"""Steps read from the files in each epoch, for data that cannot be cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salt_like.batch import Batch
+from salt_like.data.columns import Columns
+from salt_like.data.loader import Place, Preparation, Step, Steps
+from salt_like.data.shuffle import Shards, grouped
+
+BLOCK = 2000  # rows that are read together
+WINDOW = 65_536  # jets that are shuffled together
+
+
+class Blocks(Protocol):
+    """What is read."""
+
+    @property
+    def rows(self) -> int:
+        """Rows before any selection."""
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[Columns]:
+        """The jets from row `start` up to `stop`."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Jets that are read and shuffled together.
+
+    Args:
+        blocks: Numbers of the blocks of rows that hold them.
+        batches: Numbers of the batches that are made of them.
+    """
+
+    blocks: NDArray[np.int64]
+    batches: range
+
+
+class StreamedSteps(Steps):
+    """Steps straight from the files; all steps of a window of jets are one item.
+
+    The blocks of the files are visited in random order, and the jets of a window's blocks are shuffled together.
+    Batches differ from the batch size by a few jets, so that every epoch has the same number of them.
+
+    Args:
+        sample: What is read.
+        counts: Jets in each block of rows after selection (`block_counts`).
+        shards: How an epoch is cut into batches.
+        prepare: What happens to the jets of each batch.
+        shuffle: False for the order of the files.
+        accumulate: Batches per optimiser step; with more than one, a step is a tuple of batches.
+        block: Rows in a block.
+        window: Jets in a window.
+    """
+
+    def __init__(
+        self,
+        sample: Blocks,
+        counts: NDArray[np.int64],
+        shards: Shards,
+        prepare: Preparation,
+        shuffle: bool = True,
+        accumulate: int = 1,
+        block: int = BLOCK,
+        window: int = WINDOW,
+    ) -> None:
+        self.sample = sample
+        self.counts = counts
+        self.shards = shards
+        self.prepare = prepare
+        self.shuffle = shuffle
+        self.accumulate = accumulate
+        self.block = block
+        self.number = max(1, min(round(shards.size / window), shards.batches))
+
+    @property
+    def length(self) -> int:
+        return sum(self._steps(number) for number in range(self.number))
+
+    def items(self, epoch: int, start: int) -> Iterator[tuple[Place, int]]:
+        before = 0
+        for number in range(self.number):
+            after = before + self._steps(number)
+            if after > start:
+                yield (epoch, number), max(start - before, 0)
+            before = after
+
+    def __getitem__(self, place: Place) -> list[Step]:
+        epoch, number = place
+        window = self._windows(epoch)[number]
+        parts = [part for block in np.sort(window.blocks).tolist() for part in self._read(block)]
+        columns = Columns.concatenate(parts)
+        if self.shuffle:
+            random = np.random.default_rng([self.prepare.seed, epoch, 3, number])
+            columns = columns.select(random.permutation(len(columns)))
+        batches = [self._batch(columns, window, epoch, batch) for batch in window.batches]
+        return [group[0] if self.accumulate == 1 else tuple(group) for group in grouped(batches, self.accumulate)]
+
+    def _read(self, block: int) -> Iterator[Columns]:
+        return self.sample.chunks(block * self.block, min((block + 1) * self.block, self.sample.rows))
+
+    def _batch(self, columns: Columns, window: Window, epoch: int, batch: int) -> Batch:
+        number, total = batch - window.batches.start, len(window.batches)
+        start, stop = len(columns) * number // total, len(columns) * (number + 1) // total
+        rank, world = self.shards.rank, self.shards.world
+        own = slice(start + (stop - start) * rank // world, start + (stop - start) * (rank + 1) // world)
+        return self.prepare(columns.select(own), epoch, batch)
+
+    def _steps(self, number: int) -> int:
+        return -(-len(self._batches(number)) // self.accumulate)
+
+    def _batches(self, number: int) -> range:
+        total = self.shards.batches
+        return range(total * number // self.number, total * (number + 1) // self.number)
+
+    def _windows(self, epoch: int) -> list[Window]:
+        blocks = np.arange(len(self.counts))
+        if self.shuffle:
+            blocks = np.random.default_rng([self.prepare.seed, epoch, 2]).permutation(blocks)
+        ends = np.cumsum(self.counts[blocks])
+        edges = np.searchsorted(ends, self.shards.size * np.arange(1, self.number) / self.number, "right")
+        return [Window(part, self._batches(number)) for number, part in enumerate(np.split(blocks, edges))]
+
+
+def block_counts(sample: Blocks, block: int = BLOCK) -> NDArray[np.int64]:
+    """Jets in each block of rows after selection, found by reading everything once."""
+    counts = np.zeros(-(-sample.rows // block), np.int64)
+    for columns in sample.chunks():
+        np.add.at(counts, columns.rows.astype(np.int64) // block, 1)
+    return counts
