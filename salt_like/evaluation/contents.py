@@ -1,0 +1,104 @@
+"""What a prediction file says about itself: model, sample, labels and tasks, as attributes of the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from salt_like.spec import DataSpec, Output
+
+FORMAT = "salt-like predictions"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """What a task said and which labels say whether it was right.
+
+    Args:
+        name: Name of the task.
+        stream: Stream whose rows it describes.
+        labels: Keys of its labels.
+        outputs: What it says.
+    """
+
+    name: str
+    stream: str
+    labels: tuple[str, ...]
+    outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Attributes of a prediction file.
+
+    Args:
+        model: Name of the model, the prefix of the columns.
+        sample: Name of the sample.
+        sources: Files that were predicted, in order.
+        checkpoint: Checkpoint that predicted.
+        spec: Description of the data that the model was trained on.
+        tasks: Tasks of the model in order.
+        labelled: False when the file was made without labels.
+        weight: Field of the global stream with the weight of each jet.
+        truncated: Constituents that truncation dropped, per stream.
+        version: Version of the package.
+    """
+
+    model: str
+    sample: str
+    sources: tuple[str, ...]
+    checkpoint: str
+    spec: DataSpec
+    tasks: tuple[TaskRecord, ...]
+    labelled: bool = True
+    weight: str | None = None
+    truncated: Mapping[str, int] = field(default_factory=dict)
+    version: str = ""
+
+    def attributes(self) -> dict[str, Any]:
+        """For the root of the HDF5 file; what is nested is JSON."""
+        # inputs of constituents are left out: HDF5 gives all attributes together 64 kB
+        short = tuple(one if one.is_global else replace(one, variables=()) for one in self.spec.streams)
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "package_version": self.version,
+            "model": self.model,
+            "sample": self.sample,
+            "sources": list(self.sources),
+            "checkpoint": self.checkpoint,
+            "labelled": self.labelled,
+            "weight": self.weight or "",
+            "truncated": json.dumps(dict(self.truncated)),
+            "spec": json.dumps(replace(self.spec, streams=short).to_dict()),
+            "tasks": json.dumps([asdict(task) for task in self.tasks]),
+        }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Contents:
+        """The inverse of `attributes`.
+
+        Raises:
+            KeyError: An attribute is missing: not a prediction file of this project.
+        """
+        tasks = [
+            TaskRecord(
+                one["name"], one["stream"], tuple(one["labels"]), tuple(Output(**output) for output in one["outputs"])
+            )
+            for one in json.loads(attributes["tasks"])
+        ]
+        return cls(
+            model=str(attributes["model"]),
+            sample=str(attributes["sample"]),
+            sources=tuple(str(source) for source in attributes["sources"]),
+            checkpoint=str(attributes["checkpoint"]),
+            spec=DataSpec.from_dict(json.loads(attributes["spec"])),
+            tasks=tuple(tasks),
+            labelled=bool(attributes["labelled"]),
+            weight=str(attributes["weight"]) or None,
+            truncated=json.loads(attributes["truncated"]),
+            version=str(attributes["package_version"]),
+        )
