@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from jsonargparse import Namespace
@@ -20,6 +20,10 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from salt_like.cli import check, class_names, messages
 from salt_like.cli.configuration import LINKED, Configuration
 from salt_like.errors import UserError
+
+if TYPE_CHECKING:
+    from salt_like.data.module import Data
+    from salt_like.training.module import Model
 
 DEFAULT_NAME = "tagger"
 
@@ -37,8 +41,8 @@ class Parsed:
         seed: Seed of everything random.
     """
 
-    model: LightningModule
-    data: LightningDataModule
+    model: Model
+    data: Data
     trainer: dict[str, Any]
     config: dict[str, Any]
     name: str
@@ -144,9 +148,22 @@ def build(
     """
     default_model, default_data = classes()
     wiring, resolved = resolve(configuration, model or default_model, data or default_data)
+    return instantiate(wiring, resolved)
+
+
+def instantiate(wiring: Wiring, resolved: dict[str, Any]) -> Parsed:
+    """Model and data of a configuration that `resolve` has read.
+
+    Args:
+        wiring: First result of `resolve`.
+        resolved: Second result of `resolve`.
+
+    Raises:
+        UserError: Something in the data is wrong, or a class refuses its arguments.
+    """
     with _errors_as_messages():
-        built_model, built_data, trainer = wiring.build()
-    return Parsed(built_model, built_data, trainer, resolved, resolved["name"], resolved["seed"])
+        model, data, trainer = wiring.build()
+    return Parsed(model, data, trainer, resolved, resolved["name"], resolved["seed"])
 
 
 def classes() -> tuple[type[LightningModule], type[LightningDataModule]]:

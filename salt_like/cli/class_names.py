@@ -16,7 +16,7 @@ _SKIPPED_MODULES = frozenset({"lightning.pytorch.cli"})
 def known(bases: tuple[type, ...]) -> dict[str, list[type]]:
     """Short name → imported classes of that name; the bases themselves only when there is nothing below them."""
     found: dict[str, list[type]] = {}
-    everything = [kind for base in bases for kind in (base, *_subclasses(base))]
+    everything: list[type] = [kind for base in bases for kind in (base, *_subclasses(base))]
     for one in dict.fromkeys(everything):
         is_public = not one.__name__.startswith("_") and one.__module__ not in _SKIPPED_MODULES
         if is_public and not inspect.isabstract(one):

@@ -29,11 +29,12 @@ key with its value. Later configurations and options win over earlier ones."""
 def parser() -> command_line.Parser:
     """The options of `train fit`."""
     made = command_line.Parser("fit", "Trains a tagger and writes a run folder.", epilog=_EPILOG)
-    add = made.add_argument
-    add("--config", "-c", action="append", default=[], metavar="FILE", help="a YAML file or a shipped configuration")
-    add("--run", metavar="DIR", help="folder of the run; by default runs/<name>/<time>")
-    add("--resume", metavar="RUN", help="continue this run from its last checkpoint; needs nothing else")
-    add("--print_config", action="store_true", help="print the resolved configuration and stop")
+    made.add_argument(
+        "--config", "-c", action="append", default=[], metavar="FILE", help="a YAML file or a shipped configuration"
+    )
+    made.add_argument("--run", metavar="DIR", help="folder of the run; by default runs/<name>/<time>")
+    made.add_argument("--resume", metavar="RUN", help="continue this run from its last checkpoint; needs nothing else")
+    made.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
     return made
 
 
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> int:
     name = str(configuration.content.get("name", build.DEFAULT_NAME))
     folder = Path(options.resume).absolute() if options.resume else run_folder.choose(name, options.run)
     parsed = build.build(configuration)
-    run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())  # type: ignore[attr-defined]
+    run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())
     run = Run(folder)
     trainer = _trainer(parsed, run, shlex.join(["train", "fit", *arguments]))
     _train(trainer, parsed, run.checkpoint("last") if options.resume else None)
@@ -93,7 +94,7 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
 
     from salt_like.training import assemble, checkpoint
 
-    spec = parsed.data.spec  # type: ignore[attr-defined]
+    spec = parsed.data.spec
     contents = checkpoint.contents(parsed.name, spec, parsed.config["model"], parsed.config["data"])
     facts = {
         "command": command,
