@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from salt_like.data.columns import Columns
 from salt_like.data.events import EventPart, event_hash
 from salt_like.data.expressions import Expression
-from salt_like.data.files import Header, Rows, Source
 from salt_like.data.labels import Decoder, Place
+from salt_like.data.source import Header, Rows, Source
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec, Stream, Variable
 
@@ -102,7 +102,7 @@ class Extractor:
         jets = chunk.rows[name]
         keep = self.keeps(jets)
         kept = np.arange(len(jets)) if keep is None else np.flatnonzero(keep)
-        chosen = jets if keep is None else jets[kept]
+        chosen = jets if keep is None else jets.take(kept)
         place = Place(chunk.file, name, kept + chunk.first)
         inputs, labels = {name: self._jets.inputs(chosen, place)}, {name: self._jets.labels(chosen, place)}
         counts, positions = {}, {}
@@ -172,24 +172,21 @@ class _StreamReader:
         if keep is not None:
             valid &= keep[:, None]
         where = np.flatnonzero(valid)
-        if self.selection is None and self.stream.order_by is None:
-            where = where[self._first(where // capacity, jets)]
-            return rows.reshape(-1)[where], where // capacity, where % capacity
-        chosen = rows.reshape(-1)[where]
+        # `take` copies structured rows forty times faster than indexing does
+        flat = rows.reshape(-1)
         if self.selection is not None:
-            fulfilled = self.selection(chosen)
-            chosen, where = chosen[fulfilled], where[fulfilled]
+            where = where[self.selection(flat.take(where))]
         jet = where // capacity
-        index = self._ordered(chosen, jet)
-        index = index[self._first(jet[index], jets)]
-        return chosen[index], jet[index], where[index] % capacity
+        if self.stream.order_by is not None:
+            where = where[self._order(flat.take(where), jet)]
+        where = where[self._first(jet, jets)]
+        return flat.take(where), where // capacity, where % capacity
 
-    def _ordered(self, rows: Rows, jet: Indices) -> Indices:
-        if self.stream.order_by is None:
-            return np.arange(len(jet))
-        key = rows[self.stream.order_by.removeprefix("-")].astype(np.float64)
+    def _order(self, rows: Rows, jet: Indices) -> Indices:
+        name = self.stream.order_by or ""
+        key = rows[name.removeprefix("-")].astype(np.float64)
         # lexsort is stable and puts NaN last, also after the change of sign
-        return np.lexsort((-key if self.stream.order_by.startswith("-") else key, jet))
+        return np.lexsort((-key if name.startswith("-") else key, jet))
 
     def _first(self, jet: Indices, jets: int) -> Indices | slice:
         """Positions of the constituents that truncation leaves, given the jet of each."""
@@ -204,10 +201,11 @@ class _StreamReader:
 
     def inputs(self, rows: Rows, place: Place) -> NDArray[np.float32]:
         """Raw values of the variables, ``(n, F)``."""
-        values = np.empty((len(rows), len(self.stream.variables)), np.float32)
+        columns = np.empty((len(self.stream.variables), len(rows)), np.float32)
         with np.errstate(over="ignore"):
-            for column, variable in enumerate(self.stream.variables):
-                values[:, column] = rows[variable.name]
+            for target, variable in zip(columns, self.stream.variables, strict=True):
+                target[:] = rows[variable.name]
+        values = np.ascontiguousarray(columns.T)
         if not np.isfinite(values).all():
             for column, variable in enumerate(self.stream.variables):
                 _check_finite(values[:, column], rows, variable, place)

@@ -1,135 +1,26 @@
-"""Where jets come from: HDF5 files in the field's layout, or arrays in memory, behind one interface."""
+"""HDF5 files in the field's layout: finding, opening, checking and reading them."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
+from salt_like.data.source import Arrays, Header, Rows, Source, common_rows, header_of
 from salt_like.errors import UserError, nearest
 
-Rows: TypeAlias = NDArray[np.void]
+__all__ = ["Arrays", "Files", "Header", "Paths", "Rows", "Source", "find", "fingerprint", "named"]
+
 Paths: TypeAlias = str | Sequence[str]
 
 _OPEN_FILES = 16
 _HASHED_BYTES = 1 << 16
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a dataset says about itself.
-
-    Args:
-        name: Name of the dataset.
-        dtype: Structured type: fields and their types.
-        capacity: Constituents per jet that it can hold, 0 for one row per jet.
-        attributes: Attributes of the dataset as plain Python values.
-    """
-
-    name: str
-    dtype: np.dtype[np.void]
-    capacity: int
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Names of the fields in the file's order."""
-        return self.dtype.names or ()
-
-
-class Source(ABC):
-    """Rows of several streams, row i of each belonging to the same jet, in one or more parts (files).
-
-    Args:
-        headers: The datasets by name (of the first part; the others have the same fields).
-        parts: Name and number of rows of each part, for messages.
-        attributes: Attributes of the first file.
-    """
-
-    headers: Mapping[str, Header]
-    parts: tuple[tuple[str, int], ...]
-    attributes: Mapping[str, Any]
-
-    @property
-    def rows(self) -> int:
-        """Number of jets of all parts."""
-        return sum(rows for _, rows in self.parts)
-
-    def header(self, stream: str) -> Header:
-        """The dataset of this name.
-
-        Raises:
-            UserError: There is none.
-        """
-        if stream not in self.headers:
-            known = ", ".join(self.headers) or "none"
-            raise UserError(
-                f"no dataset '{stream}'{nearest(stream, self.headers)}\nin {self.parts[0][0]} (datasets: {known})"
-            )
-        return self.headers[stream]
-
-    def require(self, stream: str, names: Iterable[str], asked: str = "") -> None:
-        """Refuse fields that a dataset does not have.
-
-        Args:
-            stream: Name of the dataset.
-            names: Fields that are needed.
-            asked: Where they were asked for, such as ``data.inputs.tracks``.
-
-        Raises:
-            UserError: The dataset or one of the fields does not exist.
-        """
-        header = self.header(stream)
-        for name in names:
-            if name not in header.fields:
-                where = f" (asked for in {asked})" if asked else ""
-                raise UserError(
-                    f"no field '{name}'{nearest(name, header.fields)}{where}\n"
-                    f"in dataset '{stream}' of {self.parts[0][0]}, which has {len(header.fields)} fields"
-                )
-
-    @abstractmethod
-    def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
-        """Whole rows of one part: ``(n,)`` for one row per jet, ``(n, N)`` for constituents."""
-
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """A hash that changes when the content changes."""
-
-
-class Arrays(Source):
-    """Structured arrays in memory.
-
-    Args:
-        arrays: Stream → ``(n,)`` or ``(n, N)`` structured array.
-        name: What messages call them.
-    """
-
-    def __init__(self, arrays: Mapping[str, Rows], name: str = "the given arrays") -> None:
-        self.arrays = dict(arrays)
-        self.headers = {key: _header(key, np.asarray(value), {}, name) for key, value in self.arrays.items()}
-        self.attributes: Mapping[str, Any] = {}
-        self.parts = ((name, _common_rows({key: len(value) for key, value in self.arrays.items()}, name)),)
-
-    def read(self, stream: str, part: int, start: int, stop: int) -> Rows:  # noqa: ARG002 - one part only
-        self.header(stream)
-        return self.arrays[stream][start:stop]
-
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name, array in self.arrays.items():
-            digest.update(repr((name, array.shape, array.dtype)).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
 
 
 class Files(Source):
@@ -277,29 +168,14 @@ def _describe(path: Path) -> tuple[dict[str, Header], dict[str, Any], int]:
         headers, rows = {}, {}
         for name, dataset in file.items():
             if isinstance(dataset, h5py.Dataset) and dataset.dtype.names is not None:
-                headers[name] = _header(name, dataset, _attributes(dataset.attrs), str(path))
+                headers[name] = header_of(name, dataset, _attributes(dataset.attrs), str(path))
                 rows[name] = dataset.shape[0]
         attributes = _attributes(file.attrs)
         others = ", ".join(file)
     if not headers:
         raise UserError(f"no structured array at the root of {path} (there is: {others or 'nothing'})")
     _check_virtual(path)
-    return headers, attributes, _common_rows(rows, str(path))
-
-
-def _header(name: str, data: Any, attributes: Mapping[str, Any], where: str) -> Header:
-    if data.dtype.names is None or data.ndim not in (1, 2):
-        raise UserError(
-            f"'{name}' is not a structured array of shape (N,) or (N, L): {data.dtype}, shape {data.shape}\nin {where}"
-        )
-    return Header(name, data.dtype, data.shape[1] if data.ndim == 2 else 0, attributes)
-
-
-def _common_rows(rows: Mapping[str, int], where: str) -> int:
-    if len(set(rows.values())) > 1:
-        lengths = ", ".join(f"{name} {number}" for name, number in rows.items())
-        raise UserError(f"datasets of different lengths: {lengths}\nin {where}: row i of each must be the same jet")
-    return next(iter(rows.values()), 0)
+    return headers, attributes, common_rows(rows, str(path))
 
 
 def _check_alike(first: Mapping[str, Header], other: Mapping[str, Header], path: Path, other_path: Path) -> None:

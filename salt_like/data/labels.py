@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from salt_like.data.config import LabelConfig
 from salt_like.data.conventions import LABEL_CLASSES, aliases
 from salt_like.data.expressions import Expression
-from salt_like.data.files import Header, Rows, Source
+from salt_like.data.source import Header, Rows, Source
 from salt_like.errors import UserError, nearest
 from salt_like.spec import Label, Request
 

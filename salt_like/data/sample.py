@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from salt_like.data.columns import Columns
 from salt_like.data.events import EventPart, Hashes, event_hash
 from salt_like.data.extract import Chunk, Extractor
-from salt_like.data.files import Arrays, Files, Rows, Source
+from salt_like.data.files import Files
+from salt_like.data.source import Arrays, Rows, Source
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec
 
@@ -70,7 +72,7 @@ class Sample:
         return self.source.rows
 
     @property
-    def truncated(self) -> Mapping[str, int]:
+    def truncated(self) -> Counter[str]:
         """Constituents that truncation has dropped so far, per stream."""
         return self.extractor.truncated
 
@@ -149,6 +151,13 @@ class Sample:
                     result[name][low:high] = taken[name]
             offset += number
         return result
+
+    def place(self, stream: str, row: int) -> str:
+        """Dataset, file and row in that file of one row in the numbering of all files together, for messages."""
+        ends = np.cumsum([number for _, number in self.source.parts])
+        part = int(np.searchsorted(ends, row, "right"))
+        name, number = self.source.parts[part]
+        return f"row {row - int(ends[part]) + number} of dataset '{stream}' in {name}"
 
     def fingerprint(self) -> str:
         """A hash of the sources' content and of everything that decides what `chunks` yields."""
