@@ -75,6 +75,13 @@ class Layout(ABC):
         """
 
     @abstractmethod
+    def pair_grids(self, flags: Tensor) -> tuple[Tensor, ...]:
+        """Flags of pairs, as `pairs` lists them, as symmetric matrices ``(B_k, N_k, N_k)`` for each of the `grids`.
+
+        False on the diagonal and where there is no pair; flags of pairs that are not real are taken as they are.
+        """
+
+    @abstractmethod
     def to_padded(self, x: Tensor, length: int) -> Tensor:
         """Values in a grid of `length` slots, ``(B, length, ...)``, 0 at padding."""
 
@@ -163,6 +170,13 @@ class Padded(Layout):
         first, second = torch.triu_indices(number, number, 1, device=x.device).unbind()
         real = self._valid[:, first] & self._valid[:, second]
         return x[:, first], x[:, second], real
+
+    def pair_grids(self, flags: Tensor) -> tuple[Tensor, ...]:
+        jets, number = self._valid.shape
+        first, second = torch.triu_indices(number, number, 1, device=flags.device).unbind()
+        upper = flags.new_zeros(jets, number * number).index_copy(1, first * number + second, flags)
+        matrix = upper.reshape(jets, number, number)
+        return (matrix | matrix.transpose(1, 2),)
 
     def to_padded(self, x: Tensor, length: int) -> Tensor:
         x = self._masked(x, 0)
@@ -280,6 +294,25 @@ class Packed(Layout):
             raise ValueError("the batch lists no pairs for this stream: the task's `reads` must ask for them")
         first, second = self.listed.unbind()
         return x.index_select(0, first), x.index_select(0, second), torch.ones_like(first, dtype=torch.bool)
+
+    def pair_grids(self, flags: Tensor) -> tuple[Tensor, ...]:
+        if self.listed is None:
+            raise ValueError("the batch lists no pairs for this stream: the task's `reads` must ask for them")
+        sizes = [(jets.shape[0], length) for jets, length in zip(self.buckets, self.longest, strict=True)]
+        # where each jet's matrix begins in the flattened matrices, and its number of columns
+        starts, columns, start = torch.zeros_like(self.offsets[:-1]), torch.zeros_like(self.offsets[:-1]), 0
+        for jets, length in zip(self.buckets, self.longest, strict=True):
+            starts = starts.index_copy(0, jets, start + torch.arange(jets.shape[0], device=jets.device) * length**2)
+            columns = columns.index_copy(0, jets, torch.full_like(jets, length))
+            start = start + jets.shape[0] * length**2
+        slot = self._ladder - self.offsets.index_select(0, self.segments)
+        row = starts.index_select(0, self.segments) + slot * columns.index_select(0, self.segments)
+        first, second = self.listed.unbind()
+        flat = flags.new_zeros(start)
+        for one, other in ((first, second), (second, first)):
+            flat = flat.index_copy(0, row.index_select(0, one) + slot.index_select(0, other), flags)
+        grids = flat.split([jets * length**2 for jets, length in sizes])
+        return tuple(grid.reshape(jets, length, length) for grid, (jets, length) in zip(grids, sizes, strict=True))
 
     def to_padded(self, x: Tensor, length: int) -> Tensor:
         slots = torch.arange(length, device=x.device)

@@ -2,5 +2,8 @@
 
 from salt_like.tasks.base import Task
 from salt_like.tasks.classification import Classification
+from salt_like.tasks.gaussian import GaussianRegression
+from salt_like.tasks.regression import Regression
+from salt_like.tasks.vertexing import Vertexing
 
-__all__ = ["Classification", "Task"]
+__all__ = ["Classification", "GaussianRegression", "Regression", "Task", "Vertexing"]

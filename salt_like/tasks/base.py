@@ -33,7 +33,12 @@ class Task(nn.Module, ABC):
 
     Raises:
         ValueError: The stream is no input of the model, or the weight is negative.
+
+    Attributes:
+        nonnegative: Whether the loss is never negative, so that a weight may be learned for it.
     """
+
+    nonnegative = True
 
     def __init__(
         self, spec: DataSpec, token_dim: int, pooled_dim: int, *, stream: str, weight: float, context: bool

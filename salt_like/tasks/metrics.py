@@ -14,6 +14,8 @@ from torchmetrics import Metric
 
 from salt_like.batch import Batch
 from salt_like.spec import Label
+from salt_like.tasks.targets import Target, sigma_of
+from salt_like.tasks.vertices import true_pairs
 
 
 class _Confusion(Metric, ABC):
@@ -103,11 +105,11 @@ class AreaUnderCurve(Metric):
         )
 
     def compute(self) -> Tensor:
-        rest, own = self.histogram.double().unbind(1)
-        below = rest.cumsum(-1) - rest / 2
-        area = (own * below).sum(-1) / (own.sum(-1) * rest.sum(-1)).clamp(min=1)
+        rest, own = self.histogram.unbind(1)
+        below = (2 * rest.cumsum(-1) - rest) / (2 * rest.sum(-1, keepdim=True)).clamp(min=1)
+        area = (own / own.sum(-1, keepdim=True).clamp(min=1) * below).sum(-1)
         occurs = (own.sum(-1) > 0) & (rest.sum(-1) > 0)
-        return ((area * occurs).sum() / occurs.sum()).float()
+        return (area * occurs).sum() / occurs.sum()
 
 
 def _log_odds(logits: Tensor) -> Tensor:
@@ -115,3 +117,144 @@ def _log_odds(logits: Tensor) -> Tensor:
     others = logits[:, None].expand(-1, logits.shape[1], -1)
     own = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
     return logits - others.masked_fill(own, -torch.inf).logsumexp(-1)
+
+
+class _Residual(Metric, ABC):
+    """Sums over the differences between prediction and truth in the label's unit.
+
+    Args:
+        target: What is predicted.
+        column: Position of the prediction among the logits.
+    """
+
+    full_state_update = False
+    sums: Tensor
+
+    def __init__(self, target: Target, column: int) -> None:
+        super().__init__()
+        self.target, self.column = target, column
+        self.add_state("sums", torch.zeros(4), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, batch: Batch) -> None:
+        known = self.target.scaled(batch).isfinite()
+        label = self.target.label
+        said = self.target.physical(logits[..., self.column].float(), batch)
+        wrong = torch.where(known, said - batch.labels[label.stream][label.key], 0.0)
+        self.sums += torch.stack([known.sum(), wrong.sum(), wrong.square().sum(), wrong.abs().sum()])
+
+    @abstractmethod
+    def compute(self) -> Tensor:
+        """The number derived from count and sums of the residuals, their squares and their magnitudes."""
+
+
+class Bias(_Residual):
+    """Mean of prediction minus truth, in the label's unit."""
+
+    def compute(self) -> Tensor:
+        return self.sums[1] / self.sums[0]
+
+
+class RootMeanSquare(_Residual):
+    """Root of the mean square of prediction minus truth, in the label's unit."""
+
+    def compute(self) -> Tensor:
+        return (self.sums[2] / self.sums[0]).sqrt()
+
+
+class MeanAbsoluteError(_Residual):
+    """Mean magnitude of prediction minus truth, in the label's unit."""
+
+    def compute(self) -> Tensor:
+        return self.sums[3] / self.sums[0]
+
+
+class _Pull(Metric, ABC):
+    """Sums over the pulls ``(truth - mean) / sigma`` on the target's scale.
+
+    Args:
+        target: What is predicted.
+        mean: Position of the mean among the logits.
+        sigma: Position of the width among the logits.
+    """
+
+    full_state_update = False
+    sums: Tensor
+
+    def __init__(self, target: Target, mean: int, sigma: int) -> None:
+        super().__init__()
+        self.target, self.mean, self.sigma = target, mean, sigma
+        self.add_state("sums", torch.zeros(3), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, batch: Batch) -> None:
+        truth = self.target.scaled(batch)
+        logits = logits.float()
+        pull = (truth - logits[..., self.mean]) / sigma_of(logits[..., self.sigma])
+        pull = torch.where(truth.isfinite(), pull, 0.0)
+        self.sums += torch.stack([truth.isfinite().sum(), pull.sum(), pull.square().sum()])
+
+    @abstractmethod
+    def compute(self) -> Tensor:
+        """The number derived from count and sums of the pulls and their squares."""
+
+
+class PullMean(_Pull):
+    """Mean of the pulls: 0 for an unbiased prediction."""
+
+    def compute(self) -> Tensor:
+        return self.sums[1] / self.sums[0]
+
+
+class PullWidth(_Pull):
+    """Standard deviation of the pulls: 1 for correct uncertainties, more when they are too small."""
+
+    def compute(self) -> Tensor:
+        return (self.sums[2] / self.sums[0] - (self.sums[1] / self.sums[0]).square()).clamp(min=0).sqrt()
+
+
+class _Pairs(Metric, ABC):
+    """Counts of pairs of constituents that were joined rightly, joined wrongly, and missed.
+
+    Args:
+        stream: Stream of the constituents.
+        key: Label whose equality makes a pair.
+        threshold: Logit above which a pair is joined.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    counts: Tensor
+
+    def __init__(self, stream: str, key: str, threshold: float) -> None:
+        super().__init__()
+        self.stream, self.key, self.threshold = stream, key, threshold
+        self.add_state("counts", torch.zeros(3, dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, batch: Batch) -> None:
+        true, real = true_pairs(batch, self.stream, self.key)
+        said = (logits > self.threshold) & real
+        self.counts += torch.stack([(said & true).sum(), (said & ~true).sum(), (~said & true).sum()])
+
+    @abstractmethod
+    def compute(self) -> Tensor:
+        """The number derived from the three counts."""
+
+
+class PairEfficiency(_Pairs):
+    """Share of the true pairs that were joined."""
+
+    def compute(self) -> Tensor:
+        return self.counts[0] / (self.counts[0] + self.counts[2])
+
+
+class PairPurity(_Pairs):
+    """Share of the joined pairs that are true."""
+
+    def compute(self) -> Tensor:
+        return self.counts[0] / (self.counts[0] + self.counts[1])
+
+
+class PairF1(_Pairs):
+    """Harmonic mean of efficiency and purity of the pairs."""
+
+    def compute(self) -> Tensor:
+        return 2 * self.counts[0] / (2 * self.counts[0] + self.counts[1] + self.counts[2])

@@ -1,0 +1,197 @@
+"""Regression of one or more real numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+
+from salt_like.batch import Batch
+from salt_like.sets import Tokens
+from salt_like.spec import DataSpec, Output, Request
+from salt_like.tasks.base import Task
+from salt_like.tasks.metrics import Bias, MeanAbsoluteError, RootMeanSquare
+from salt_like.tasks.targets import Scale, Target
+
+Loss = Literal["mse", "l1", "huber"]
+
+
+class RealTask(Task, ABC):
+    """A task on real labels; every pair of row and target that is missing (NaN) is left out exactly.
+
+    The logits are ``(..., V K)`` for K targets with V values each, in V blocks of K.
+
+    Args:
+        spec: Description of the data.
+        token_dim: Width of the tokens.
+        pooled_dim: Width of the pooled vector.
+        stream: Stream whose rows have the targets.
+        label: Field or fields with the targets.
+        weight: Weight of the loss in the sum over tasks.
+        scale: Scale on which the network works.
+        denominator: Input variable for each target (or one for all) with the scale ``ratio``.
+        where: Expression on the stream's fields; rows that do not fulfil it have no target.
+        values: Values ``V`` per target.
+        hidden: Widths of the head's hidden layers.
+        activation: Activation of the head's hidden layers.
+        dropout: Probability of dropping a hidden value of the head.
+        context: Give each constituent its jet's pooled vector too.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        token_dim: int,
+        pooled_dim: int,
+        *,
+        stream: str,
+        label: str | list[str],
+        weight: float,
+        scale: Scale,
+        denominator: str | list[str] | None,
+        where: str | None,
+        values: int,
+        hidden: Sequence[int] | None,
+        activation: str,
+        dropout: float,
+        context: bool,
+    ) -> None:
+        super().__init__(spec, token_dim, pooled_dim, stream=stream, weight=weight, context=context)
+        requests = self.reads(stream=stream, label=label, where=where)
+        names = [request.name for request in requests]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"label must name at least one field and none twice, got {names}")
+        below = denominator if isinstance(denominator, list) else [denominator] * len(names)
+        if len(below) != len(names):
+            raise ValueError(f"denominator must be one variable, or one for each of {names}, got {denominator}")
+        labels = [spec.label(stream, request.key) for request in requests]
+        self.targets = [Target.build(spec, one, scale, under) for one, under in zip(labels, below, strict=True)]
+        self.head = self._head(values * len(names), hidden, activation, dropout)
+        self.outputs = tuple(Output(stream, one.name, "value", one.unit) for one in labels)
+
+    @classmethod
+    def reads(cls, **init_args: Any) -> tuple[Request, ...]:
+        label, where = init_args["label"], init_args.get("where")
+        names = [label] if isinstance(label, str) else label
+        return tuple(Request(init_args["stream"], name, "real", where=where) for name in names)
+
+    @abstractmethod
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each row and target, ``(..., K)``."""
+
+    def forward(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
+        return self.head(self._features(tokens, pooled))  # type: ignore[no-any-return]
+
+    def loss_terms(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        targets = self._scaled(batch)
+        known = targets.isfinite()
+        # the missing target is replaced before the loss and the loss after it: either alone leaves a gradient
+        losses = self._losses(logits.float(), torch.where(known, targets, 0.0))
+        losses = torch.where(known, losses, 0.0)
+        jet_weights = self._jet_weights(batch)
+        if jet_weights is not None:
+            losses = losses * jet_weights[..., None]
+        return losses.sum(), known.sum().float()
+
+    def count(self, batch: Batch) -> Tensor:
+        """Number of pairs of row and target that are not missing, as a float."""
+        return self._scaled(batch).isfinite().sum().float()
+
+    def metrics(self) -> dict[str, Metric]:
+        found: dict[str, Metric] = {}
+        for column, target in enumerate(self.targets):
+            suffix = "" if len(self.targets) == 1 else f"_{target.label.name}"
+            found[f"bias{suffix}"] = Bias(target, column)
+            found[f"rms{suffix}"] = RootMeanSquare(target, column)
+            found[f"mae{suffix}"] = MeanAbsoluteError(target, column)
+        return found
+
+    def _scaled(self, batch: Batch) -> Tensor:
+        return torch.stack([target.scaled(batch) for target in self.targets], -1)
+
+
+class Regression(RealTask):
+    """Predicts one or more real numbers of a jet or a constituent, ``(..., K)``.
+
+    The loss is averaged over all pairs of row and target that are there; NaN means that a target is missing.
+    Predictions and metrics are in the label's unit.
+
+    Args:
+        spec: Description of the data.
+        token_dim: Width of the tokens.
+        pooled_dim: Width of the pooled vector.
+        stream: Stream whose rows have the targets; the global one for jets.
+        label: Field or fields with the targets.
+        weight: Weight of the loss in the sum over tasks.
+        loss: ``"mse"``, ``"l1"`` or ``"huber"``.
+        huber_delta: Residual, on the target's scale, at which the Huber loss turns from quadratic to linear.
+        scale: Scale on which the network works: ``"none"`` for the label's own, ``"standardise"``, ``"log"`` for the
+            logarithm of the label over its mean, or ``"ratio"`` for the label over the `denominator`.
+        denominator: Input variable of the stream, in the label's unit, for each target or one for all.
+        where: Expression on the stream's fields; rows that do not fulfil it have no target.
+        hidden: Widths of the head's hidden layers; ``None`` for one as wide as its input token or vector.
+        activation: Activation of the head's hidden layers.
+        dropout: Probability of dropping a hidden value of the head.
+        context: Give each constituent its jet's pooled vector too.
+
+    Raises:
+        ValueError: Loss, scale, denominator and labels do not fit together, or a logarithm does not exist.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        token_dim: int,
+        pooled_dim: int,
+        *,
+        stream: str,
+        label: str | list[str],
+        weight: float = 1.0,
+        loss: Loss = "mse",
+        huber_delta: float = 1.0,
+        scale: Scale = "standardise",
+        denominator: str | list[str] | None = None,
+        where: str | None = None,
+        hidden: list[int] | None = None,
+        activation: str = "SiLU",
+        dropout: float = 0.0,
+        context: bool = True,
+    ) -> None:
+        super().__init__(
+            spec,
+            token_dim,
+            pooled_dim,
+            stream=stream,
+            label=label,
+            weight=weight,
+            scale=scale,
+            denominator=denominator,
+            where=where,
+            values=1,
+            hidden=hidden,
+            activation=activation,
+            dropout=dropout,
+            context=context,
+        )
+        if loss not in ("mse", "l1", "huber"):
+            raise ValueError(f"loss must be 'mse', 'l1' or 'huber', got {loss!r}")
+        if not huber_delta > 0:
+            raise ValueError(f"huber_delta must be above 0, got {huber_delta}")
+        self.loss_name = loss
+        self.huber_delta = huber_delta
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.loss_name == "mse":
+            return F.mse_loss(logits, targets, reduction="none")
+        if self.loss_name == "l1":
+            return F.l1_loss(logits, targets, reduction="none")
+        return F.huber_loss(logits, targets, reduction="none", delta=self.huber_delta)
+
+    def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
+        columns = zip(self.outputs, self.targets, logits.float().unbind(-1), strict=True)
+        return {output: target.physical(value, batch) for output, target, value in columns}
