@@ -71,7 +71,7 @@ def test_salts_mask_is_true_at_padding_and_only_on_request() -> None:
 def test_jets_have_row_copied_fields_labels_and_columns() -> None:
     jets = np.array([(1e6, 7), (2e6, 8)], [("pt", "f4"), ("row", "i2")])
     one = Table(
-        "m", (Output("jets", "pb", "probability"),), dict(pt=np.dtype("f4")), resolved={"key[a > 1]": np.dtype("i8")}
+        "m", (Output("jets", "pb", "probability"),), {"pt": np.dtype("f4")}, resolved={"key[a > 1]": np.dtype("i8")}
     )
     result = one.jets(np.array([10, 12]), jets, {"m_pb": np.array([0.25, 0.5]), "key[a > 1]": np.array([-1, 2])})
     assert result.dtype.names == ("row", "pt", "key[a > 1]", "m_pb")
