@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -76,5 +77,5 @@ class LossGuard(Callback):
         )
 
 
-def _rows_of(batch: Batch | tuple[Batch, ...]) -> Tensor:
-    return torch.cat([part.rows for part in (batch if isinstance(batch, tuple) else (batch,))])
+def _rows_of(batch: Batch | Sequence[Batch]) -> Tensor:
+    return torch.cat([part.rows for part in ((batch,) if isinstance(batch, Batch) else batch)])

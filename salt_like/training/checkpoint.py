@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import warnings
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ def build(name: str, spec: DataSpec, config: dict[str, Any]) -> Model:
     """A freshly initialised model from the ``model`` section of a configuration."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Model, "model", skip={"spec", "name"}, instantiate=False)
-    given = {key: value for key, value in config.items() if key not in {"spec", "name"}}
+    # a copy: the parser puts its own objects into what it is given
+    given = {key: copy.deepcopy(value) for key, value in config.items() if key not in {"spec", "name"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         arguments = parser.instantiate_classes(parser.parse_object({"model": given})).model

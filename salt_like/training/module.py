@@ -110,9 +110,9 @@ class Model(LightningModule):
         """Logits of every task, by the deployed tagger."""
         return self.deployed(batch)  # type: ignore[no-any-return]
 
-    def training_step(self, batch: Batch | tuple[Batch, ...], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch | Sequence[Batch], batch_idx: int) -> Tensor:
         """Loss of one optimiser step; several batches count as one large one, whatever each holds."""
-        parts = batch if isinstance(batch, tuple) else (batch,)
+        parts = (batch,) if isinstance(batch, Batch) else batch
         self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]
         loss, means = self.objective(parts, lambda part: self.trainer.strategy.backward(part, None))
         size = sum(part.size for part in parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -53,7 +53,7 @@ def matrix_rate(device: torch.device | str = "cpu", size: int = 1024, seconds: f
 
 
 def measure(
-    model: Model, loader: Iterable[Batch | tuple[Batch, ...]], batches: int = 8, seconds: float = 5.0
+    model: Model, loader: Iterable[Batch | Sequence[Batch]], batches: int = 8, seconds: float = 5.0
 ) -> list[Rate]:
     """Speed of the loader alone, of the forward pass, of a training step and of a prediction.
 
@@ -69,7 +69,7 @@ def measure(
     durations, sizes = [], []
     clock = time.perf_counter()
     for item in loader:
-        parts = item if isinstance(item, tuple) else (item,)
+        parts = (item,) if isinstance(item, Batch) else item
         now = time.perf_counter()
         durations.append(now - clock)
         sizes.append(sum(part.size for part in parts))
