@@ -8,7 +8,6 @@ from typing import Any
 import h5py
 import numpy as np
 import yaml
-
 from architectures import CLASSES, JET_VARIABLES, TRACK_VARIABLES
 
 

@@ -1,8 +1,8 @@
 """The worker's half of the conversation with the driver, the same for every framework.
 
-The driver starts ``python xy_worker.py CONFIG`` (one line of JSON). The worker builds, warms up and prints one JSON line;
-from then on every line ``run N`` on its standard input is answered by one JSON line. End of input ends the worker.
-Whatever libraries print goes to standard error.
+The driver starts ``python xy_worker.py CONFIG`` (one line of JSON). The worker builds, warms up and prints one JSON
+line; from then on every line ``run N`` on its standard input is answered by one JSON line. End of input ends the
+worker. Whatever libraries print goes to standard error.
 """
 
 from __future__ import annotations

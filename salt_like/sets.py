@@ -18,8 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from salt_like.batch import Batch
-
-LOWEST = -3.0e38  # a finite stand-in for -inf in float32: exp() of it is 0, and differences with it are never NaN
+from salt_like.blocks import LOWEST, Blocks, make_blocks
 
 
 class Layout(ABC):
@@ -167,13 +166,13 @@ class Padded(Layout):
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         number = self._valid.shape[1]
-        first, second = torch.triu_indices(number, number, 1, device=x.device).unbind()
+        first, second = _triangle(number, x.device)
         real = self._valid[:, first] & self._valid[:, second]
         return x[:, first], x[:, second], real
 
     def pair_grids(self, flags: Tensor) -> tuple[Tensor, ...]:
         jets, number = self._valid.shape
-        first, second = torch.triu_indices(number, number, 1, device=flags.device).unbind()
+        first, second = _triangle(number, flags.device)
         upper = flags.new_zeros(jets, number * number).index_copy(1, first * number + second, flags)
         matrix = upper.reshape(jets, number, number)
         return (matrix | matrix.transpose(1, 2),)
@@ -238,6 +237,7 @@ class Packed(Layout):
         self.longest = longest
         self.buckets = buckets or (torch.arange(offsets.shape[0] - 1, device=offsets.device),)
         self.listed = listed
+        self._blocks: Blocks | None = None
         # position of the first slot of each jet in the flattened grids, and the jet of each constituent
         self._ladder = torch.arange(total, device=offsets.device)
         self.segments = torch.searchsorted(offsets[1:].contiguous(), self._ladder, right=True)
@@ -252,6 +252,13 @@ class Packed(Layout):
     @property
     def counts(self) -> Tensor:
         return self.offsets[1:] - self.offsets[:-1]
+
+    @property
+    def blocks(self) -> Blocks:
+        """Where attention puts the constituents; made at the first use."""
+        if self._blocks is None:
+            self._blocks = make_blocks(self.offsets, self.total, self.buckets, self.longest)
+        return self._blocks
 
     @property
     def valid(self) -> Tensor:
@@ -425,6 +432,8 @@ def self_attention(qkv: Tensor, layout: Layout, bias: Sequence[Tensor] | None = 
     Returns:
         ``(T, H, D)`` or ``(B, N, H, D)``; finite but without meaning at padding.
     """
+    if bias is None and isinstance(layout, Packed):
+        return layout.blocks.attend(qkv, dropout) if layout.total > 0 else qkv.select(-3, 2)
     results = []
     for number, (grid, valid) in enumerate(zip(layout.grids(qkv), layout.grid_valid(), strict=True)):
         query, key, value = grid.permute(2, 0, 3, 1, 4).unbind()  # (B, H, N, D)
@@ -447,6 +456,17 @@ def attention(
 ) -> Tensor:
     """The same as `self_attention` with query, key and value apart, each ``(T, H, D)`` or ``(B, N, H, D)``."""
     return self_attention(torch.stack([query, key, value], -3), layout, bias, dropout)
+
+
+def _triangle(number: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Both ends of every unordered pair of `number` slots, smaller one first, in the order of `list_pairs`.
+
+    Not `torch.triu_indices`, which would make exported graphs hold for one number of slots only.
+    """
+    rank = torch.arange(number * (number - 1) // 2, device=device)
+    # float32 is exact as long as 8 times the rank is below 2**24, that is up to 2000 slots
+    larger = ((1 + (1 + 8 * rank).float().sqrt()) / 2).floor().long()
+    return rank - larger * (larger - 1) // 2, larger
 
 
 def _inverse(permutation: Tensor) -> Tensor:

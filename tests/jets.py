@@ -33,7 +33,9 @@ def spec() -> DataSpec:
             Stream("flows", flows, capacity=LENGTH - 2),
         ),
         labels=(
-            Label("jets", "flavour_label", "flavour_label", "class", FLAVOURS, (40.0, 30, 20, 10), (0.4, 0.3, 0.2, 0.1)),
+            Label(
+                "jets", "flavour_label", "flavour_label", "class", FLAVOURS, (40.0, 30, 20, 10), (0.4, 0.3, 0.2, 0.1)
+            ),
             Label("jets", "truth_pt", "truth_pt", "real", mean=4e4, std=2e4, unit="MeV"),
             Label("tracks", "origin", "origin", "class", ORIGINS, (1.0,) * 4, (0.25,) * 4),
             Label("tracks", "vertex", "vertex", "index"),
@@ -95,7 +97,9 @@ def packed(content: Jets, buckets: int = 3) -> Batch:
             "tracks": torch.tensor(np.concatenate(content.tracks)),
             "flows": torch.tensor(np.concatenate(content.flows)),
         },
-        offsets={name: torch.cat([torch.zeros(1, dtype=torch.int64), count.cumsum(0)]) for name, count in counts.items()},
+        offsets={
+            name: torch.cat([torch.zeros(1, dtype=torch.int64), count.cumsum(0)]) for name, count in counts.items()
+        },
         labels={
             "jets": {"flavour_label": torch.tensor(content.flavour), "truth_pt": torch.tensor(content.truth_pt)},
             "tracks": {

@@ -24,8 +24,8 @@ class History(Callback):
         self.rows: list[dict[str, Any]] = []
         self._start = 0.0
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take up the rows of a run that is resumed."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take up the rows of a run that is resumed; only now does the trainer know its epoch."""
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as stream:
                 self.rows = [row for row in csv.DictReader(stream) if int(row["epoch"]) < trainer.current_epoch]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -33,11 +33,11 @@ class Table:
 
     model: str
     outputs: tuple[Output, ...]
-    copied: Mapping[str, np.dtype[np.generic]]
+    copied: Mapping[str, np.dtype[np.generic]] = field(default_factory=dict)
     slots: int | None = None
     precision: Precision = "float32"
     salt_mask: bool = False
-    resolved: Mapping[str, np.dtype[np.generic]] | None = None
+    resolved: Mapping[str, np.dtype[np.generic]] = field(default_factory=dict)
 
     @property
     def dtype(self) -> np.dtype[np.void]:
@@ -45,7 +45,7 @@ class Table:
         own: list[tuple[str, Any]] = [(ROW, np.int64)] if self.slots is None else [(VALID, np.bool_)]
         if self.slots is not None and self.salt_mask:
             own.append((MASK, np.bool_))
-        columns: list[tuple[str, Any]] = list((self.resolved or {}).items())
+        columns: list[tuple[str, Any]] = list(self.resolved.items())
         columns += [(output.column(self.model), _kind(output, self.precision)) for output in self.outputs]
         taken = {name for name, _ in own + columns}
         return np.dtype(own + [(name, kind) for name, kind in self.copied.items() if name not in taken] + columns)
@@ -102,7 +102,7 @@ class Table:
         return table
 
     def _from(self, source: NDArray[np.void]) -> Sequence[str]:
-        own = {ROW, VALID, MASK, *(self.resolved or {}), *(output.column(self.model) for output in self.outputs)}
+        own = {ROW, VALID, MASK, *self.resolved, *(output.column(self.model) for output in self.outputs)}
         return [name for name in source.dtype.names or () if name in self.copied and name not in own]
 
     def _padding(self, name: str) -> float:

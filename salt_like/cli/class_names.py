@@ -26,7 +26,8 @@ def known(bases: tuple[type, ...]) -> dict[str, list[type]]:
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    for one in type.__subclasses__(base):
+    below: list[type] = type.__subclasses__(base)
+    for one in below:
         yield one
         yield from _subclasses(one)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from salt_like.batch import Batch
 from salt_like.data.columns import Columns
+from salt_like.errors import UserError
 from salt_like.sets import list_pairs, partition
 from salt_like.spec import DataSpec, Label
 
@@ -91,7 +92,7 @@ def _longest(count: Tensor, groups: tuple[Tensor, ...]) -> tuple[int, ...]:
 
 
 def _padded(columns: Columns, spec: DataSpec, length: int | None) -> Batch:
-    valid = {name: _slots(count, _length(spec, name, count, length)) for name, count in columns.counts.items()}
+    valid = {name: _slots(columns, name, _length(spec, name, columns, length)) for name in columns.counts}
     kinds = {(label.stream, label.key): label for label in spec.labels}
     return Batch(
         rows=torch.from_numpy(columns.rows),
@@ -108,16 +109,23 @@ def _padded(columns: Columns, spec: DataSpec, length: int | None) -> Batch:
     )
 
 
-def _length(spec: DataSpec, name: str, count: Array, length: int | None) -> int:
-    longest = int(count.max(initial=0))
+def _length(spec: DataSpec, name: str, columns: Columns, length: int | None) -> int:
+    counts = columns.counts[name]
+    longest = int(counts.max(initial=0))
     if length is None:
-        length = next((stream.length for stream in spec.streams if stream.name == name), longest)
-    # a file may hold more constituents than the one that the spec was made from
-    return max(length, longest, 1)
+        # a file may hold more constituents than the one that the spec was made from
+        return max(longest, 1, *(stream.length for stream in spec.streams if stream.name == name))
+    if longest > length:
+        row = columns.rows[int(counts.argmax())]
+        raise UserError(
+            f"the jet in row {row} has {longest} constituents of '{name}', more than the {length} slots of the batch\n"
+            f"give it more slots, or drop constituents: data.max_constituents.{name}: {length}"
+        )
+    return length
 
 
-def _slots(count: Array, length: int) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = np.arange(length) < count[:, None]
+def _slots(columns: Columns, name: str, length: int) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = np.arange(length) < columns.counts[name][:, None]
     return mask
 
 

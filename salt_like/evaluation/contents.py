@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from salt_like.spec import DataSpec, Output
@@ -43,7 +43,6 @@ class Contents:
         tasks: Tasks of the model in order.
         labelled: False when the file was made without labels.
         weight: Field of the global stream with the weight of each jet.
-        truncated: Constituents that truncation dropped, per stream.
         version: Version of the package.
     """
 
@@ -55,7 +54,6 @@ class Contents:
     tasks: tuple[TaskRecord, ...]
     labelled: bool = True
     weight: str | None = None
-    truncated: Mapping[str, int] = field(default_factory=dict)
     version: str = ""
 
     def attributes(self) -> dict[str, Any]:
@@ -72,7 +70,6 @@ class Contents:
             "checkpoint": self.checkpoint,
             "labelled": self.labelled,
             "weight": self.weight or "",
-            "truncated": json.dumps(dict(self.truncated)),
             "spec": json.dumps(replace(self.spec, streams=short).to_dict()),
             "tasks": json.dumps([asdict(task) for task in self.tasks]),
         }
@@ -99,6 +96,5 @@ class Contents:
             tasks=tuple(tasks),
             labelled=bool(attributes["labelled"]),
             weight=str(attributes["weight"]) or None,
-            truncated=json.loads(attributes["truncated"]),
             version=str(attributes["package_version"]),
         )
