@@ -109,7 +109,7 @@ class _Compiler:
             place = error.offset - 1 if error.offset and error.lineno == 1 else len(self.text)
             raise self.error(error.msg, place) from error
         except ValueError as error:
-            raise self.error(str(error), 0) from error
+            raise self.error(str(error), len(self.text)) from error
 
     def error(self, problem: str, place: int | ast.expr) -> UserError:
         column = place if isinstance(place, int) else place.col_offset
