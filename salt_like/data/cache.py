@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,7 +41,7 @@ class Readable(Protocol):
     def rows(self) -> int:
         """Rows of all files before any selection."""
 
-    def chunks(self, start: int = 0) -> Iterator[Columns]:
+    def chunks(self, *, first: int = 0) -> Iterator[Columns]:
         """The jets from this row of the files on, in order."""
 
 
@@ -119,11 +120,10 @@ class Cache:
             compute: Computes it where it is not kept yet.
         """
         path = self.folder / (self.key(about) + PLAIN)
-        try:
+        with suppress(OSError, ValueError):
             kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return kept
-        except (OSError, ValueError):
-            found = compute()
+        found = compute()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(f".{os.getpid()}.new")
@@ -155,7 +155,7 @@ class Cache:
             self.announce(f"continuing the cache {folder.stem} at row {begin} of {sample.rows}")
 
         def alive() -> Iterator[Columns]:
-            for columns in sample.chunks(begin):
+            for columns in sample.chunks(first=begin):
                 lock.alive()
                 self.progress(int(columns.rows[-1]) + 1 if len(columns) else begin, sample.rows)
                 yield columns

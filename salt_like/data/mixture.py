@@ -28,14 +28,14 @@ class Mixture:
         """Rows of all samples before any selection."""
         return sum(sample.rows for sample in self.samples.values())
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[Columns]:
-        """The jets from row `start` up to `stop`, rows counted over all samples."""
+    def chunks(self, *, first: int = 0, last: int | None = None) -> Iterator[Columns]:
+        """The jets from row `first` up to `last`, rows counted over all samples."""
         offset = 0
-        stop = self.rows if stop is None else stop
+        last = self.rows if last is None else last
         for sample in self.samples.values():
-            first, last = max(start - offset, 0), min(stop - offset, sample.rows)
-            if first < last:
-                for columns in sample.chunks(first=first, last=last):
+            begin, end = max(first - offset, 0), min(last - offset, sample.rows)
+            if begin < end:
+                for columns in sample.chunks(first=begin, last=end):
                     yield replace(columns, rows=columns.rows.astype(np.int64) + offset) if offset else columns
             offset += sample.rows
 

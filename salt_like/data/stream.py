@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,8 +25,8 @@ class Blocks(Protocol):
     def rows(self) -> int:
         """Rows before any selection."""
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[Columns]:
-        """The jets from row `start` up to `stop`."""
+    def chunks(self, *, first: int = 0, last: int | None = None) -> Iterator[Columns]:
+        """The jets from row `first` up to `last`."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,6 @@ class StreamedSteps(Steps):
         counts: Jets in each block of rows after selection (`block_counts`).
         shards: How an epoch is cut into batches.
         prepare: What happens to the jets of each batch.
-        shuffle: False for the order of the files.
         accumulate: Batches per optimiser step; with more than one, a step is a tuple of batches.
         block: Rows in a block.
         window: Jets in a window.
@@ -62,19 +61,17 @@ class StreamedSteps(Steps):
     def __init__(
         self,
         sample: Blocks,
-        counts: NDArray[np.int64],
+        counts: Sequence[int] | NDArray[np.int64],
         shards: Shards,
         prepare: Preparation,
-        shuffle: bool = True,
         accumulate: int = 1,
         block: int = BLOCK,
         window: int = WINDOW,
     ) -> None:
         self.sample = sample
-        self.counts = counts
+        self.counts = np.asarray(counts, np.int64)
         self.shards = shards
         self.prepare = prepare
-        self.shuffle = shuffle
         self.accumulate = accumulate
         self.block = block
         self.number = max(1, min(round(shards.size / window), shards.batches))
@@ -96,14 +93,13 @@ class StreamedSteps(Steps):
         window = self._windows(epoch)[number]
         parts = [part for block in np.sort(window.blocks).tolist() for part in self._read(block)]
         columns = Columns.concatenate(parts)
-        if self.shuffle:
-            random = np.random.default_rng([self.prepare.seed, epoch, 3, number])
-            columns = columns.select(random.permutation(len(columns)))
+        random = np.random.default_rng([self.prepare.seed, epoch, 3, number])
+        columns = columns.select(random.permutation(len(columns)))
         batches = [self._batch(columns, window, epoch, batch) for batch in window.batches]
         return [group[0] if self.accumulate == 1 else tuple(group) for group in grouped(batches, self.accumulate)]
 
     def _read(self, block: int) -> Iterator[Columns]:
-        return self.sample.chunks(block * self.block, min((block + 1) * self.block, self.sample.rows))
+        return self.sample.chunks(first=block * self.block, last=min((block + 1) * self.block, self.sample.rows))
 
     def _batch(self, columns: Columns, window: Window, epoch: int, batch: int) -> Batch:
         number, total = batch - window.batches.start, len(window.batches)
@@ -120,12 +116,64 @@ class StreamedSteps(Steps):
         return range(total * number // self.number, total * (number + 1) // self.number)
 
     def _windows(self, epoch: int) -> list[Window]:
-        blocks = np.arange(len(self.counts))
-        if self.shuffle:
-            blocks = np.random.default_rng([self.prepare.seed, epoch, 2]).permutation(blocks)
+        blocks = np.random.default_rng([self.prepare.seed, epoch, 2]).permutation(len(self.counts))
         ends = np.cumsum(self.counts[blocks])
         edges = np.searchsorted(ends, self.shards.size * np.arange(1, self.number) / self.number, "right")
         return [Window(part, self._batches(number)) for number, part in enumerate(np.split(blocks, edges))]
+
+
+class FileSteps(Steps):
+    """Batches in the order of the files, read once; of all processes each reads its own rows.
+
+    A batch has fewer jets where the selection leaves fewer, and batches without any jets are left out.
+
+    Args:
+        sample: What is read.
+        batch_size: Rows of the files for each batch.
+        prepare: What happens to the jets of each batch.
+        rank: Number of this process.
+        world: Number of processes.
+        block: Rows that are read together, at least.
+    """
+
+    def __init__(
+        self,
+        sample: Blocks,
+        batch_size: int,
+        prepare: Preparation,
+        rank: int = 0,
+        world: int = 1,
+        block: int = BLOCK,
+    ) -> None:
+        self.sample = sample
+        self.batch_size = batch_size
+        self.prepare = prepare
+        self.rank = rank
+        self.world = world
+        self.batches = -(-block // batch_size)  # in one item
+
+    @property
+    def length(self) -> int:
+        per_item = self.batches * self.batch_size
+        rows = (min((place + 1) * per_item, self.sample.rows) - place * per_item for place in self._places())
+        return sum(-(-number // self.batch_size) for number in rows)
+
+    def items(self, epoch: int, start: int) -> Iterator[tuple[Place, int]]:
+        places = list(self._places())
+        return (((epoch, place), 0) for place in places[start // self.batches :])
+
+    def __getitem__(self, place: Place) -> list[Step]:
+        epoch, number = place
+        first = number * self.batches * self.batch_size
+        last = min(first + self.batches * self.batch_size, self.sample.rows)
+        columns = Columns.concatenate(list(self.sample.chunks(first=first, last=last)))
+        ends = np.searchsorted(columns.rows, np.arange(first, last, self.batch_size))
+        bounds = zip(ends, [*ends[1:], len(columns)], strict=True)
+        pieces = [columns.select(slice(start, stop)) for start, stop in bounds if stop > start]
+        return [self.prepare(piece, epoch, number * self.batches + place) for place, piece in enumerate(pieces)]
+
+    def _places(self) -> range:
+        return range(self.rank, -(-self.sample.rows // (self.batches * self.batch_size)), self.world)
 
 
 def block_counts(sample: Blocks, block: int = BLOCK) -> NDArray[np.int64]:

@@ -1,0 +1,311 @@
+"""The `data:` section of a configuration: from files to loaders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning import LightningDataModule
+
+from salt_like.data.augment import Augmentation
+from salt_like.data.cache import Cache, CacheUnavailableError
+from salt_like.data.collate import Collator
+from salt_like.data.complete import complete
+from salt_like.data.config import DataConfig, LabelConfig, VariableConfig
+from salt_like.data.loader import Loader, PackedSteps, Preparation, Steps
+from salt_like.data.mixture import Mixture
+from salt_like.data.resolve import draft_spec
+from salt_like.data.sample import Sample
+from salt_like.data.shuffle import Order, Shards
+from salt_like.data.splits import Splits, Which
+from salt_like.data.statistics import Statistics, measure, statistics_key
+from salt_like.data.stream import FileSteps, StreamedSteps, block_counts
+from salt_like.errors import UserError
+from salt_like.spec import DataSpec, Request
+
+log = logging.getLogger(__name__)
+
+Paths = str | list[str] | dict[str, str | list[str]] | None
+
+
+class Data(LightningDataModule):
+    """Training, validation and test data: what is read from which files, and how it becomes batches.
+
+    Args:
+        train: Training files: a path, a glob, a list of them, or named samples {ttbar: a*.h5, zprime: b*.h5}.
+        val: Validation files.
+        test: Test files; each named sample gets its own prediction file.
+        inputs: Input variables of each stream: a list of names, or {pt: log, eta: null} to transform them, or
+            {pt: {transform: log, clip: [1, null], flag_default: true}}.
+        global_stream: Stream with one row per jet.
+        batch_size: Jets in a batch of one process.
+        accumulate: Batches per optimiser step.
+        num_workers: Processes that prepare batches; 0 for none.
+        seed: Seed of the shuffling and of the augmentation.
+        select: Selection of each stream, such as {jets: "pt > 20e3 and abs(eta) < 2.5"}.
+        order: Field by which the constituents of a stream are ordered, such as {tracks: -pt} for descending.
+        max_constituents: Constituents of a stream that are kept per jet.
+        num_train: Largest number of training jets.
+        num_val: Largest number of validation jets.
+        num_test: Largest number of jets of each test sample.
+        fractions: Fraction of the training jets that each named sample makes up.
+        split: Divides the events of the training files: {by: eventNumber, fractions: [0.8, 0.1, 0.1]} for training,
+            validation and test.
+        event: Field or fields that identify an event; eventNumber where the file has it.
+        allow_overlap: Accept training, validation and test files that share events.
+        weight: Field with the weight of each jet.
+        defaults: Variable (or wildcard) and the value that means "not measured".
+        allow_truth_inputs: Truth fields that may be inputs all the same.
+        labels: Classes and ignored values of a label, by the name of its field.
+        norm_dict: YAML file with mean and std of the variables; computed from the training files when absent.
+        class_dict: YAML file with class weights; computed from the training files when absent.
+        discriminants: Combinations of class probabilities, such as
+            {Db: {signal: bjets, background: {cjets: 0.2, ujets: 0.8}}}.
+        augment: Random changes of the training data, by class_path.
+        cache: Keep a packed copy of the needed fields on disk: true, false (read the files in each epoch), or auto
+            (true unless it cannot be written).
+        cache_dir: Folder of the packed copies; $SALT_LIKE_CACHE or ~/.cache/salt-like when absent.
+        layout: Layout of the constituents in a batch: packed or padded.
+        buckets: Groups of similar multiplicity into which attention divides a packed batch.
+        start_method: How workers are started: fork, spawn or forkserver; the system's default when absent.
+        requests: What the tasks need; filled in from the model.
+        spec: Description of the data of an existing model, which wins over the files.
+    """
+
+    def __init__(
+        self,
+        inputs: dict[str, list[str] | dict[str, VariableConfig | str | None]] | None = None,
+        train: Paths = None,
+        val: Paths = None,
+        test: Paths = None,
+        global_stream: str = "jets",
+        batch_size: int = 1000,
+        accumulate: int = 1,
+        num_workers: int = 0,
+        seed: int = 0,
+        select: dict[str, str] | None = None,
+        order: dict[str, str] | None = None,
+        max_constituents: dict[str, int] | None = None,
+        num_train: int | None = None,
+        num_val: int | None = None,
+        num_test: int | None = None,
+        fractions: dict[str, float] | None = None,
+        split: dict[str, str | list[str] | list[float]] | None = None,
+        event: str | list[str] | None = None,
+        allow_overlap: bool = False,
+        weight: str | None = None,
+        defaults: dict[str, float] | None = None,
+        allow_truth_inputs: list[str] | None = None,
+        labels: dict[str, LabelConfig] | None = None,
+        norm_dict: str | None = None,
+        class_dict: str | None = None,
+        discriminants: dict[str, dict[str, Any]] | None = None,
+        augment: list[Augmentation] | None = None,
+        cache: bool | Literal["auto"] = "auto",
+        cache_dir: str | None = None,
+        layout: Literal["packed", "padded"] = "packed",
+        buckets: int = 8,
+        start_method: Literal["fork", "spawn", "forkserver"] | None = None,
+        requests: list[dict[str, Any]] | None = None,
+        spec: DataSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_size = _positive("batch_size", batch_size)
+        self.accumulate = _positive("accumulate", accumulate)
+        self.workers = num_workers
+        self.seed = seed
+        self.allow_overlap = allow_overlap
+        self.augment = tuple(augment or ())
+        self.cache_policy = cache
+        self.cache = Cache(Path(cache_dir).expanduser() if cache_dir else None)
+        self.start_method = start_method
+        wanted = [_request(plain) for plain in requests or ()]
+        limits: dict[Which, int | None] = {"train": num_train, "val": num_val, "test": num_test}
+        self.splits = Splits({"train": train, "val": val, "test": test}, split, limits, fractions, weight)
+        config = DataConfig(
+            inputs=inputs or {},
+            requests=wanted,
+            global_stream=global_stream,
+            select=select or {},
+            order=order or {},
+            max_constituents=max_constituents or {},
+            defaults=defaults or {},
+            labels=labels or {},
+            event=event,
+            weight=weight,
+            allow_truth_inputs=allow_truth_inputs or (),
+            discriminants=discriminants,
+        )
+        self.spec: DataSpec = spec or self._resolved(config, norm_dict, class_dict)
+        pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
+        self.collator = Collator(self.spec, layout, buckets, pairs)
+        self._steps: dict[Which, Steps] = {}
+        self._train_loader: Loader | None = None
+        self._state: dict[str, int] | None = None
+        self._weight_scale: float | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Make or find the packed copies, and refuse samples that share events.
+
+        Args:
+            stage: ``"fit"``, ``"validate"``, ``"test"``, ``"predict"``, or ``None`` for all that is there.
+        """
+        if stage in ("fit", None) and "train" not in self._steps:
+            if not self.allow_overlap:
+                self._refuse_overlap()
+            self._steps["train"] = self._training(self._mixture("train"))
+        if stage in ("fit", "validate", None) and "val" in self.splits.files and "val" not in self._steps:
+            self._steps["val"] = self._validation(self._mixture("val"))
+
+    def train_dataloader(self) -> Loader:
+        """Shuffled batches, or tuples of `accumulate` batches; continues where `load_state_dict` says."""
+        self.setup("fit")
+        self._train_loader = self._loader(self._steps["train"])
+        if self._state is not None:
+            self._train_loader.load_state_dict(self._state)
+        return self._train_loader
+
+    def val_dataloader(self) -> Loader | list[Loader]:
+        """Batches in the order of the files; nothing without validation files."""
+        self.setup("validate")
+        return self._loader(self._steps["val"]) if "val" in self._steps else []
+
+    def test_dataloader(self) -> list[Loader]:
+        """One loader for each of `test_samples`, in the order of the files."""
+        return [self._loader(self._in_order(sample)) for sample in self.test_samples().values()]
+
+    def predict_dataloader(self) -> list[Loader]:
+        """As `test_dataloader`, but labels are neither needed nor read."""
+        return [self._loader(self._in_order(sample)) for sample in self.test_samples(labels=False).values()]
+
+    def test_samples(self, labels: bool = True) -> dict[str, Sample]:
+        """The test samples by name, in the order of their loaders.
+
+        Args:
+            labels: False leaves labels out, so that files without truth can be read.
+
+        Raises:
+            UserError: There are no test files, or a sample has no jets.
+        """
+        samples = self.splits.samples("test", self.spec, self.weight_scale, labels)
+        for name, sample in samples.items():
+            if sample.count() == 0:
+                selection = self.spec.global_stream.selection
+                raise UserError(
+                    f"no jets left of the {sample.rows} of the test sample '{name}'\n"
+                    f"after the selection {selection or '(none)'}\nin {sample.source.parts[0][0]}"
+                )
+        return samples
+
+    @property
+    def weight_scale(self) -> float:
+        """Mean absolute weight of the training jets, by which all weights are divided; 1 without weights."""
+        if self._weight_scale is None:
+            weighted = self.splits.weight is not None and "train" in self.splits.files
+            self._weight_scale = self._statistics(self.spec).weight_scale if weighted else 1.0
+        return self._weight_scale
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and position of the training loader."""
+        return self._train_loader.state_dict() if self._train_loader is not None else dict(self._state or {})
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Continue at this epoch and position."""
+        self._state = dict(state_dict) or None
+        if self._train_loader is not None and self._state is not None:
+            self._train_loader.load_state_dict(self._state)
+
+    def _resolved(self, config: DataConfig, norm_dict: str | None, class_dict: str | None) -> DataSpec:
+        source = self.splits.source("train")
+        draft = draft_spec(config, source)
+        return complete(draft, self._statistics(draft), config, norm_dict, class_dict, source.parts[0][0])
+
+    def _statistics(self, spec: DataSpec) -> Statistics:
+        samples = list(self.splits.samples("train", spec).values())
+        plain = self.cache.plain(
+            {"statistics": statistics_key(samples)}, lambda: measure(samples, self.cache.progress).to_dict()
+        )
+        return Statistics.from_dict(plain)
+
+    def _mixture(self, which: Which) -> Mixture:
+        return Mixture(self.splits.samples(which, self.spec, self.weight_scale))
+
+    def _refuse_overlap(self) -> None:
+        keys = {
+            which: Mixture(self.splits.samples(which, self.spec, labels=False)).fingerprint()
+            for which in self.splits.files
+        }
+
+        def check() -> dict[str, Any]:
+            self.splits.refuse_overlap(self.spec)
+            return {}
+
+        self.cache.plain({"overlap": keys}, check)
+
+    def _training(self, mixture: Mixture) -> Steps:
+        prepare = self._preparation(self.augment)
+        packed = self._packed(mixture, shuffle=True)
+        if packed is not None:
+            order = Order(len(packed), self.seed, self.cache.chunk)
+            return PackedSteps(packed, self._shards(len(packed)), prepare, order, self.accumulate)
+        counts = self.cache.plain({"counts": mixture.fingerprint()}, lambda: {"jets": block_counts(mixture).tolist()})[
+            "jets"
+        ]
+        return StreamedSteps(mixture, counts, self._shards(sum(counts)), prepare, self.accumulate)
+
+    def _validation(self, mixture: Mixture) -> Steps:
+        packed = self._packed(mixture, shuffle=False)
+        if packed is None:
+            return self._in_order(mixture)
+        return PackedSteps(packed, self._shards(len(packed)), self._preparation())
+
+    def _in_order(self, sample: Sample | Mixture) -> Steps:
+        return FileSteps(sample, self.batch_size, self._preparation(), *self._ranks())
+
+    def _packed(self, mixture: Mixture, shuffle: bool) -> Any:
+        if self.cache_policy is False:
+            return None
+        about = {
+            "sample": mixture.fingerprint(),
+            "files": {name: [part for part, _ in one.source.parts] for name, one in mixture.samples.items()},
+        }
+        try:
+            return self.cache.columns(mixture, about, shuffle)
+        except CacheUnavailableError as error:
+            if self.cache_policy is True:
+                raise
+            log.warning("no packed copy is kept, the files are read in each epoch: %s", error)
+            return None
+
+    def _preparation(self, augment: tuple[Augmentation, ...] = ()) -> Preparation:
+        return Preparation(self.collator, augment, self.seed, self._ranks()[0])
+
+    def _shards(self, size: int) -> Shards:
+        return Shards(size, self.batch_size, *self._ranks())
+
+    def _ranks(self) -> tuple[int, int]:
+        """Number of this process, and of all."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _loader(self, steps: Steps) -> Loader:
+        return Loader(steps, self.workers, self.start_method, pin_memory=torch.cuda.is_available())
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise UserError(f"data.{name} must be at least 1, not {value}")
+    return value
+
+
+def _request(plain: Mapping[str, Any]) -> Request:
+    classes, mapping = plain.get("classes"), plain.get("label_map")
+    return Request(
+        **{
+            **plain,
+            "classes": None if classes is None else tuple(classes),
+            "label_map": None if mapping is None else {int(raw): name for raw, name in mapping.items()},
+        }
+    )
