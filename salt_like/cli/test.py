@@ -1,0 +1,159 @@
+"""`train test`: metrics and predictions of a run on labelled files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from salt_like.cli import arguments as command_line
+from salt_like.cli import merge, table
+from salt_like.cli.predict import add_common, writing
+from salt_like.cli.progress import progress
+from salt_like.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from salt_like.data.sample import Sample
+    from salt_like.evaluation.evaluate import Cuts, Evaluation
+    from salt_like.loading import LoadedTagger
+    from salt_like.training.run import Run
+
+_EPILOG = """\
+Without --data.test the test files of the run's configuration are used. Several named samples make one prediction file
+each: --data.test.ttbar=a.h5 --data.test.zprime=b.h5; the cuts of the working points are made on the first one and
+applied unchanged to the others."""
+_KEYS = ("data.test", "data.num_test")
+
+
+def parser() -> command_line.Parser:
+    """The options of `train test`."""
+    made = command_line.Parser(
+        "test", "Predicts labelled files with a run, and prints and writes its metrics.", epilog=_EPILOG
+    )
+    made.add_argument("run", metavar="RUN", help="folder of the run")
+    add_common(made)
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Tests.
+
+    Args:
+        arguments: What follows `train test`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: Something in the arguments or the data is wrong.
+    """
+    options, rest = parser().parse_known_args(arguments)
+    changes = _changes(command_line.overrides(rest, parser().options(), "test"))
+    from salt_like.evaluation.evaluate import evaluate
+    from salt_like.loading import SamplePredictor, load
+    from salt_like.training.run import open_run
+
+    run = open_run(Path(options.run).expanduser().absolute())
+    tagger = load(run.folder, options.ckpt, options.device)
+    _check_belongs(tagger, run)
+    data = merge.merge(tagger.data, changes)
+    if "test" in changes:
+        data["test"] = changes["test"]  # in place of the run's own samples, not beside them
+    samples = _samples(tagger, data, given="test" in changes)
+    predictors = {}
+    for name, sample in samples.items():
+        _check_labels(tagger, sample)
+        overwrite = options.force or _same_sources(run.predictions / f"{name}.h5", sample)
+        predictors[name] = SamplePredictor(tagger, sample, writing(options, data.get("weight"), overwrite))
+    cuts: Cuts | None = None
+    for name, predictor in predictors.items():
+        path = run.predictions / f"{name}.h5"
+        with progress(f"predicting {name}") as report:
+            predictor.write(path, report)
+        evaluation = evaluate(path, cuts)
+        cuts = cuts or evaluation.cuts
+        _report(evaluation, run)
+    return 0
+
+
+def _changes(overrides: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The `data` section as far as the command line sets it."""
+    changes: dict[str, Any] = {}
+    for key, value in overrides:
+        if key not in _KEYS and not key.startswith("data.test."):
+            options = [*parser().options(), *(f"--{one}" for one in _KEYS)]
+            raise UserError(f"--{key} cannot be set for a test{nearest(f'--{key}', options)}\nsee: train test --help")
+        # a sample's name may hold dots
+        name = key.removeprefix("data.test.")
+        nested = {"data": {"test": {name: value}}} if name != key else merge.nested(key, value)
+        changes = merge.merge(changes, nested)
+    found: dict[str, Any] = changes.get("data", {})
+    return found
+
+
+def _samples(tagger: LoadedTagger, data: dict[str, Any], given: bool) -> dict[str, Sample]:
+    """The test samples; without test files, the share of the training files that the run kept for testing."""
+    from salt_like.data.splits import Splits
+
+    split = None if given else data.get("split")
+    files = data.get("train" if split else "test")
+    if files is None:
+        raise UserError("the run's configuration names no test file\ngive one: --data.test=FILE")
+    splits = Splits(
+        {"train" if split else "test": files}, split, {"test": data.get("num_test")}, weight=data.get("weight")
+    )
+    return splits.samples("test", tagger.spec)
+
+
+def _check_labels(tagger: LoadedTagger, sample: Sample) -> None:
+    """Say what to do with a file without labels."""
+    for label in tagger.spec.labels:
+        header = sample.source.header(label.stream)
+        if label.name not in header.fields:
+            raise UserError(
+                f"the test file has no label '{label.name}'{nearest(label.name, header.fields)}\n"
+                f"in dataset '{label.stream}' of {sample.source.parts[0][0]}\n"
+                "to predict files without labels: train predict"
+            )
+
+
+def _check_belongs(tagger: LoadedTagger, run: Run) -> None:
+    """Refuse a checkpoint that another configuration made."""
+    if not run.spec.is_file() or tagger.checkpoint.is_relative_to(run.folder):
+        return
+    from salt_like.spec import DataSpec
+
+    own = DataSpec.from_dict(json.loads(run.spec.read_text(encoding="utf-8")))
+    if repr(own) != repr(tagger.spec):  # as text, because NaN differs from itself
+        raise UserError(
+            f"the checkpoint was made by another configuration than that of the run\n"
+            f"checkpoint: {tagger.checkpoint} (model {tagger.name})\nrun: {run.folder}"
+        )
+
+
+def _same_sources(path: Path, sample: Sample) -> bool:
+    """True where there is a prediction file of the same files, which a new test may replace."""
+    from salt_like.evaluation.reader import PredictionFile
+
+    if not path.exists():
+        return False
+    try:
+        sources = PredictionFile(path).contents.sources
+    except UserError:
+        return False
+    return sources == tuple(name for name, _ in sample.source.parts)
+
+
+def _report(evaluation: Evaluation, run: Run) -> None:
+    from salt_like.atomic import write_atomically
+    from salt_like.evaluation.table import headline, listings
+
+    metrics = run.predictions / f"{evaluation.sample}_metrics.json"
+    with write_atomically(metrics) as temporary:
+        temporary.write_text(json.dumps(evaluation.plain(), indent=2) + "\n", encoding="utf-8")
+    parts: list[table.Table | str] = [headline(evaluation)]
+    for one in listings(evaluation):
+        left = frozenset({0, len(one.headings) - 1}) if one.headings[0] == "metric" else frozenset({0})
+        parts.append(table.Table(one.title, one.headings, one.rows, left))
+    parts.append(f"predictions: {evaluation.file}\nmetrics: {metrics}")
+    table.show(parts)

@@ -1,0 +1,89 @@
+"""Metrics of a sample as tables of text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from salt_like.evaluation.evaluate import DiscriminantResult, Evaluation, TaskResult
+from salt_like.evaluation.metric import Metric
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Rows under headings.
+
+    Args:
+        title: What it shows, with what one must know to read it.
+        headings: One per column.
+        rows: Cells as text.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def listings(evaluation: Evaluation) -> list[Listing]:
+    """One table per task and per discriminant."""
+    tables = [_task(evaluation, task) for task in evaluation.tasks]
+    return tables + [_discriminant(evaluation, one) for one in evaluation.discriminants]
+
+
+def headline(evaluation: Evaluation) -> str:
+    """The sample, its number of jets and the ranges of their input variables."""
+    ranges = "; ".join(
+        f"{name} {low:.6g} to {high:.6g} {unit}".rstrip() for name, (low, high, unit) in evaluation.ranges.items()
+    )
+    return f"sample {evaluation.sample}: {evaluation.jets} jets, model {evaluation.model}" + (
+        f"\n  {ranges}" if ranges else ""
+    )
+
+
+def with_error(value: float, error: float) -> str:
+    """A number with as many digits as its error has meaning."""
+    if not math.isfinite(value):
+        return "-"
+    if not math.isfinite(error) or error <= 0:
+        return f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _task(evaluation: Evaluation, task: TaskResult) -> Listing:
+    what = "jets" if task.stream == "jets" else f"constituents in {task.stream}"
+    title = f"{task.task} on {evaluation.sample}, {task.entries} labelled {what}"
+    return Listing(title, ("metric", "value", "trivial", "trivial prediction"), tuple(_rows(task.metrics)))
+
+
+def _rows(metrics: tuple[Metric, ...]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    last = ""
+    for metric in metrics:
+        again = metric.name == last  # a second trivial prediction beside the same value
+        name = metric.name + (f" [{metric.unit}]" if metric.unit else "")
+        trivial = "" if metric.baseline is None else with_error(metric.baseline, math.nan)
+        value = "" if again else with_error(metric.value, metric.error)
+        rows.append(("" if again else name, value, trivial, metric.baseline_name))
+        last = metric.name
+    return rows
+
+
+def _discriminant(evaluation: Evaluation, result: DiscriminantResult) -> Listing:
+    one = result.discriminant
+    mixture = " + ".join(f"{fraction:g} p({name})" for name, fraction in one.background.items())
+    here = "this sample" if result.cuts_from == evaluation.sample else f"sample {result.cuts_from}"
+    title = f"{one.name} on {evaluation.sample} = ln p({one.signal}) / ({mixture}); cuts made on {here}"
+    names = tuple(result.points[0].rejections) if result.points else ()
+    rows = tuple(
+        (
+            f"{100 * point.efficiency:.0f} %",
+            with_error(point.signal_efficiency, point.signal_error),
+            f"{point.cut:.4g}",
+            *(str(point.rejections[name]) for name in names),
+        )
+        for point in result.points
+    )
+    return Listing(
+        title, ("working point", f"{one.signal} efficiency", "cut", *(f"{name} rejection" for name in names)), rows
+    )

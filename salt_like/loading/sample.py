@@ -1,0 +1,172 @@
+"""Predicts a sample of any size into a prediction file, some thousand jets at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salt_like.callbacks.predictions import PredictionWriter, open_predictions
+from salt_like.callbacks.tables import VALID, Precision, Table
+from salt_like.data.columns import Columns
+from salt_like.data.sample import Progress, Sample
+from salt_like.errors import UserError
+from salt_like.evaluation.contents import Contents
+from salt_like.loading.tagger import LoadedTagger
+from salt_like.spec import Label
+from salt_like.version import __version__
+
+
+@dataclass(frozen=True)
+class Options:
+    """What goes into a prediction file besides predictions, labels, event identity and the inputs of the jets.
+
+    Args:
+        extra: Further fields to copy, per stream.
+        precision: Type of probabilities.
+        salt_mask: Add Salt's ``mask``, which is True at padding.
+        weight: Field with the weight of each jet, for the metrics.
+        overwrite: Replace an existing file.
+        batch_size: Jets that are computed together.
+    """
+
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    precision: Precision = "float32"
+    salt_mask: bool = False
+    weight: str | None = None
+    overwrite: bool = False
+    batch_size: int = 1000
+
+
+class SamplePredictor:
+    """Writes the predictions of one tagger for one sample.
+
+    Args:
+        tagger: The tagger.
+        sample: The jets, with or without labels.
+        options: What else is written.
+
+    Raises:
+        UserError: An extra field does not exist.
+    """
+
+    def __init__(self, tagger: LoadedTagger, sample: Sample, options: Options) -> None:
+        self.tagger = tagger
+        self.sample = sample
+        self.options = options
+        spec, source = tagger.spec, sample.source
+        streams = list(dict.fromkeys(output.stream for output in tagger.outputs))
+        for stream, names in options.extra.items():
+            if stream not in streams:
+                raise UserError(
+                    f"--extra: no predictions for stream '{stream}', so no fields of it can be copied\n"
+                    f"streams with predictions: {', '.join(streams)}"
+                )
+            source.require(stream, names, "--extra")
+        labelled = sample.extractor.labelled
+        self.derived: dict[str, list[Label]] = {
+            stream: [one for one in spec.labels if one.stream == stream and one.key != one.name and labelled]
+            for stream in streams
+        }
+        self.tables: dict[str, Table] = {}
+        bare = tagger.tables(
+            {stream: source.header(stream).capacity for stream in streams},
+            copied={},
+            precision=options.precision,
+            salt_mask=options.salt_mask,
+        )
+        for stream, table in bare.items():
+            copied = {name: source.header(stream).dtype[name] for name in self._wanted(stream)}
+            resolved = {one.key: np.dtype("f4" if one.kind == "real" else "i4") for one in self.derived[stream]}
+            self.tables[stream] = replace(table, copied=copied, resolved=resolved)
+
+    def write(self, path: Path, progress: Progress | None = None) -> int:
+        """Predict all jets of the sample.
+
+        Args:
+            path: The prediction file.
+            progress: Called with the number of rows done and the number of rows in total.
+
+        Returns:
+            The number of jets predicted.
+
+        Raises:
+            UserError: The file exists, the disk is full, no jet passes the selection, or no jet has a constituent.
+        """
+        jets, constituents = 0, 0
+        with open_predictions(path, self._contents().attributes(), self.options.overwrite) as writer:
+            for columns in self.sample.chunks(progress=progress):
+                if jets == 0 or len(columns) > 0:
+                    self._write(writer, columns)
+                jets += len(columns)
+                constituents += sum(int(counts.sum()) for counts in columns.counts.values())
+            if jets and not constituents and self.tagger.spec.set_streams:
+                names = ", ".join(stream.name for stream in self.tagger.spec.set_streams)
+                raise UserError(
+                    f"none of the {jets} jets has a constituent in: {names}\n"
+                    f"in {self.sample.source.parts[0][0]}\n"
+                    "is `valid` False everywhere, or does a selection drop them all?"
+                )
+            for stream in self.tables:
+                writer.annotate(stream, self._facts(stream, jets))
+        return jets
+
+    def _write(self, writer: PredictionWriter, columns: Columns) -> None:
+        found = self.tagger.predict_columns(columns, self.options.batch_size)
+        for stream, table in self.tables.items():
+            values: dict[str, NDArray[Any]] = dict(found[stream])
+            for label in self.derived[stream]:
+                values[label.key] = columns.labels[stream][label.key]
+            header = self.sample.source.header(stream)
+            names = [*table.copied, *([VALID] if table.slots is not None and VALID in header.fields else [])]
+            fields = self.sample.fields(stream, names, columns.rows)
+            if table.slots is None:
+                rows = table.jets(columns.rows, fields, values)
+            else:
+                real = fields[VALID].astype(bool) if VALID in names else np.ones(fields.shape, bool)
+                rows = table.constituents(real, fields, values, columns.counts[stream], columns.positions[stream])
+            writer.write(stream, rows)
+
+    def _wanted(self, stream: str) -> list[str]:
+        """Fields to copy: event identity, inputs and weight of the jets; labels; what was asked for."""
+        spec, fields = self.tagger.spec, self.sample.source.header(stream).fields
+        names = [label.name for label in spec.labels if label.stream == stream]
+        if stream == spec.global_stream.name:
+            inputs = [variable.name for variable in spec.global_stream.variables]
+            names = [*spec.event, *names, *inputs, *([self.options.weight] if self.options.weight else [])]
+        names += self.options.extra.get(stream, ())
+        return [name for name in dict.fromkeys(names) if name in fields and name != VALID]
+
+    def _contents(self) -> Contents:
+        return Contents(
+            model=self.tagger.name,
+            sample=self.sample.name,
+            sources=tuple(name for name, _ in self.sample.source.parts),
+            checkpoint=str(self.tagger.checkpoint),
+            spec=self.tagger.spec,
+            tasks=self.tagger.tasks,
+            labelled=self.sample.extractor.labelled,
+            weight=self.options.weight,
+            version=__version__,
+        )
+
+    def _facts(self, stream: str, jets: int) -> dict[str, Any]:
+        """Attributes of one array: class names, selection, order and truncation."""
+        described = self.tagger.spec.stream(stream)
+        facts: dict[str, Any] = {
+            label.key if label.key != label.name else label.name: list(label.classes)
+            for label in self.tagger.spec.labels
+            if label.stream == stream and label.classes and (label.key != label.name or not label.values)
+        }
+        facts["selection"] = described.selection or ""
+        if described.is_global:
+            facts["selected_rows"], facts["source_rows"] = jets, self.sample.rows
+        else:
+            facts["order_by"] = described.order_by or ""
+            facts["max_constituents"] = described.max_constituents or 0
+            facts["truncated_constituents"] = self.sample.truncated.get(stream, 0)
+        return facts
