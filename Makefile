@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= .ci/constraints.txt
+DOCS_VENV ?= .venv-docs
+FLOOR_VENV ?= .venv-floor
+# the oldest Python that is here and that torch 2.0.1 has wheels for; `command -v` also finds shims that do not run
+FLOOR_PYTHON ?= $(shell for name in python3.10 python3.11; do $$name --version >/dev/null 2>&1 && echo $$name && break; done)
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install quickstart test test-slow lint types format docs test-floor benchmarks clean
@@ -23,7 +27,7 @@ quickstart: $(VENV)/installed  ## train, test and show a small tagger on the shi
 	$(BIN)/train test runs/quickstart/last
 
 test: $(VENV)/installed  ## run the tests; fails below 90 % branch coverage
-	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90 $(PYTEST_OPTIONS)
 
 test-slow: $(VENV)/installed  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n 2 -m "slow and not gpu"
@@ -39,5 +43,28 @@ format: $(VENV)/installed  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(DOCS_VENV)/installed  ## build the documentation into site/; a warning is an error
+	$(DOCS_VENV)/bin/mkdocs build --quiet --strict
+
+$(DOCS_VENV)/installed: .ci/docs.txt
+	test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/docs.txt
+	touch $@
+
+# torch 2.0 cannot compile the step, and its cross-entropy with label smoothing indexes with booleans
+FLOOR_TESTS ?= tests/test_sets.py tests/test_tokenizers.py tests/test_tagger.py tests/nn tests/encoders tests/tasks \
+  tests/data tests/training tests/callbacks tests/evaluation tests/cli
+
+test-floor: $(FLOOR_VENV)/installed  ## run the tests with the lowest versions: Python 3.10, torch 2.0.1, numpy 1
+	$(FLOOR_VENV)/bin/python -m pytest -m "not slow and not gpu" -k "not compile and not never_waits" \
+	  -o filterwarnings=default $(FLOOR_TESTS) $(PYTEST_OPTIONS)
+
+$(FLOOR_VENV)/installed: .ci/floor.txt
+	@test -n "$(FLOOR_PYTHON)" || { echo "make test-floor needs Python 3.10 or 3.11: give FLOOR_PYTHON=..."; exit 2; }
+	test -x $(FLOOR_VENV)/bin/python || $(FLOOR_PYTHON) -m venv $(FLOOR_VENV)
+	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/floor.txt
+	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
 clean:  ## remove what was built, not the runs
-	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS_VENV) $(FLOOR_VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
