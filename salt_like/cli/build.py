@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import sys
 import warnings
 from argparse import ArgumentError
@@ -105,6 +106,7 @@ def resolve(
     Raises:
         UserError: A key, class name or value is wrong.
     """
+    _quieten()
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # so that classes of the user's own modules can be named
@@ -115,8 +117,7 @@ def resolve(
     for section, owner in {"data": data, "model": model, "trainer": Trainer}.items():
         linked = {key.partition(".")[2] for key in LINKED if key.startswith(f"{section}.")}
         content[section] = check.section(content.get(section) or {}, owner, section, linked)
-    with _errors_as_messages(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+    with _translated():
         wiring = Wiring(
             model,
             data,
@@ -126,8 +127,8 @@ def resolve(
             auto_configure_optimizers=False,
             parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
         )
-    resolved = yaml.safe_load(wiring.parser.dump(wiring.config, skip_none=False))
-    resolved.pop("seed_everything", None)
+        resolved = yaml.safe_load(wiring.parser.dump(wiring.config, skip_none=False))
+    resolved["data"].pop("spec", None)  # never configured: it belongs to a checkpoint
     return wiring, {key: resolved[key] for key in ("name", "seed", "data", "model", "trainer")}
 
 
@@ -161,7 +162,7 @@ def instantiate(wiring: Wiring, resolved: dict[str, Any]) -> Parsed:
     Raises:
         UserError: Something in the data is wrong, or a class refuses its arguments.
     """
-    with _errors_as_messages():
+    with _translated():
         model, data, trainer = wiring.build()
     return Parsed(model, data, trainer, resolved, resolved["name"], resolved["seed"])
 
@@ -174,10 +175,21 @@ def classes() -> tuple[type[LightningModule], type[LightningDataModule]]:
     return Model, Data
 
 
+def _quieten() -> None:
+    """Keeps Lightning's announcements and its advice about loaders off the screen; warnings of substance stay."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers")
+
+
 @contextmanager
-def _errors_as_messages() -> Iterator[None]:
+def _translated() -> Iterator[None]:
+    """Errors become messages; warnings about what Lightning and older jsonargparse want called are left out."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            yield
     except UserError:
         raise
     except ArgumentError as error:

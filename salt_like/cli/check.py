@@ -7,13 +7,22 @@ message names the key, its value, what is allowed and the nearest name. Anything
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable, Collection
 from typing import Any, Literal, get_args, get_origin
 
 from salt_like.cli import class_names
 from salt_like.cli.merge import CLASS_KEYS
-from salt_like.cli.signatures import Signature, bases, describe, filled_in, is_list, is_mapping, members, signature
+from salt_like.cli.signatures import (
+    Signature,
+    bases,
+    describe,
+    filled_in,
+    is_list,
+    is_mapping,
+    is_record,
+    members,
+    signature,
+)
 from salt_like.errors import UserError, nearest
 
 _PLAIN = (type(None), bool, int, float, str, list, tuple, dict)
@@ -80,6 +89,8 @@ def visit(value: Any, hint: Any, where: str, default: Any = None) -> Any:
             return _visit(value, one, where, default)
         except UserError as problem:
             problems.append(problem)
+    if len(problems) == 1:
+        raise problems[0]
     deeper = [problem for problem in problems if not str(problem).startswith(f"{where} =")]
     raise deeper[0] if deeper else _mismatch(value, hint, where)
 
@@ -90,7 +101,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (str, dict)) or not isinstance(value, _PLAIN)
     if is_list(hint):
         return isinstance(value, (list, tuple))
-    if is_mapping(hint) or typing.is_typeddict(hint):
+    if is_mapping(hint) or is_record(hint):
         return isinstance(value, dict)
     if get_origin(hint) is Literal:
         return value in get_args(hint)
@@ -108,7 +119,7 @@ def _visit(value: Any, hint: Any, where: str, default: Any) -> Any:
         return _entry(value, hint, where, default)
     if is_list(hint):
         return _list(value, hint, where)
-    if typing.is_typeddict(hint):
+    if is_record(hint):
         return _keys(value, signature(hint), where, where)
     if is_mapping(hint):
         return _mapping(value, hint, where)
@@ -131,6 +142,10 @@ def _mapping(value: dict[Any, Any], hint: Any, where: str) -> dict[Any, Any]:
     if not arguments:
         return value
     key_hint, value_hint = arguments
+    if key_hint is int:  # a resolved configuration has them as text
+        value = {
+            int(key) if isinstance(key, str) and key.lstrip("-").isdigit() else key: one for key, one in value.items()
+        }
     for key in value:
         if not _fits(key, key_hint):
             raise UserError(f"{where}: key {key!r} must be {describe(key_hint)}")

@@ -16,6 +16,7 @@ LINKED = {
     "model.name": "name",
     "model.spec": "data",
     "data.seed": "seed",
+    "data.spec": "the data or a checkpoint",
     "data.requests": "model.tasks",
     "seed_everything": "seed",
 }

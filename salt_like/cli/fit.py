@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +52,6 @@ def main(arguments: list[str]) -> int:
     overrides = command_line.overrides(rest, parser().options(), "fit")
     configuration = _configuration(options, overrides)
     paths.check(configuration.content, configuration.folders)
-    _quieten()
     from salt_like.cli import build
     from salt_like.training.run import Run
 
@@ -126,11 +123,3 @@ def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None) -> None:
             raise
     if trainer.interrupted:
         raise KeyboardInterrupt
-
-
-def _quieten() -> None:
-    """Keeps Lightning's advertisements and advice about loaders off the screen; warnings of substance stay."""
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*No seed found.*", ".*tensorboardX.*"):
-        warnings.filterwarnings("ignore", message=message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -87,15 +88,26 @@ def _explain(error: BaseException) -> int:
         return _say("interrupted", INTERRUPTED)
     if isinstance(error, UserError):
         return _say(f"error: {error}", USER_ERROR)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        where = f" while writing {error.filename}" if error.filename else ""
-        return _say(f"error: no space left on the disk{where}", USER_ERROR)
+    full = _full_disk(error)
+    if full is not None:
+        return _say(full, USER_ERROR)
     if isinstance(error, BrokenPipeError):  # `train inspect … | head` is not an error
         return SUCCESS
     if not isinstance(error, Exception):
         raise error
     first = (str(error).strip().splitlines() or [""])[0]
     return _say(f"unexpected {type(error).__name__}: {first} (run again with --debug to see where)", FAILURE)
+
+
+def _full_disk(error: BaseException | None) -> str | None:
+    """The message when the disk was full, however deep below the error that came out."""
+    while error is not None:
+        filename = error.filename if isinstance(error, OSError) else None
+        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if is_full or os.strerror(errno.ENOSPC) in str(error):  # h5py has the number in the text only
+            return "error: no space left on the disk" + (f" while writing {filename}" if filename else "")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _say(message: str, code: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 import typing
@@ -88,6 +89,11 @@ def members(hint: Any) -> list[Any]:
     return [hint]
 
 
+def is_record(hint: Any) -> bool:
+    """True for a mapping with known keys: a data class or a typed dictionary."""
+    return inspect.isclass(hint) and (typing.is_typeddict(hint) or dataclasses.is_dataclass(hint))
+
+
 def is_mapping(hint: Any) -> bool:
     """True for a plain mapping with any keys."""
     return hint in MAPPINGS or get_origin(hint) in MAPPINGS
@@ -117,9 +123,9 @@ def filled_in(hint: Any) -> int:
 
 
 def _is_class(hint: Any) -> bool:
-    plain = (*_WORDS, *MAPPINGS, *LISTS, tuple, object, set, bytes, complex)
+    plain = (*_WORDS, *MAPPINGS, *LISTS, tuple, abc.Callable, object, set, bytes, complex)
     return (
-        inspect.isclass(hint) and hint not in plain and hint.__module__ != "pathlib" and not typing.is_typeddict(hint)
+        inspect.isclass(hint) and hint not in plain and hint.__module__ not in {"pathlib", "os"} and not is_record(hint)
     )
 
 
@@ -135,7 +141,7 @@ def describe(hint: Any) -> str:
     if is_list(hint):
         inner = [one for one in get_args(hint) if one is not Ellipsis]
         return f"a list of [{', '.join(map(describe, inner))}]" if inner else "a list"
-    if is_mapping(hint):
+    if is_mapping(hint) or is_record(hint):
         return "a mapping of keys to values"
     names = [base.__name__ for base in bases(hint)]
     return f"a class of kind {' or '.join(names)}" if names else "something else"

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from argparse import ArgumentError
+
+from salt_like.cli import messages
+from salt_like.errors import UserError
+
+
+def test_types_are_put_in_words_and_noise_left_out():
+    text = (
+        'Parser key "model.encoder":\n'
+        '  Type collections.abc.Callable[[int], a.b] expects a function or a callable class: Parser key "norm":\n'
+        "    Expected a typing.Literal['pre', 'post']. Got value: prre"
+    )
+    assert messages.condense(ArgumentError(None, text)) == (
+        "model.encoder.norm: Expected a Literal['pre', 'post']. Got value: prre"
+    )
+
+
+def test_unions_are_condensed_to_a_few_lines():
+    text = (
+        'Parser key "data.x":\n  Does not validate against any of the Union subtypes\n  Subtypes: [a, b]\n'
+        "  Errors:\n    - Expected a <class 'dict'>\n    - Expected a <class 'NoneType'>\n"
+        "  Given value type: <class 'str'>\n  Given value: pt"
+    )
+    assert messages.condense(ArgumentError(None, text)) == (
+        "data.x: - Expected a dict\n- Expected a NoneType\nGiven value: pt"
+    )
+
+
+def test_at_most_four_lines_of_at_most_200_characters():
+    found = messages.condense(ValueError("\n".join(["x" * 500] * 9))).splitlines()
+    assert [len(line) for line in found] == [200] * 4
+    assert messages.condense(ValueError("")) == "not valid"
+
+
+def test_a_message_for_the_user_below_wins():
+    error = ArgumentError(None, "a page of text")
+    error.__cause__ = UserError("no field 'x'")
+    assert messages.condense(error) == "no field 'x'"
+
+
+def test_a_constructors_message_is_cut():
+    assert messages.from_constructor(ValueError("a\nb\nc\nd\ne\nf\n")) == "a\nb\nc\nd\ne"
