@@ -192,6 +192,7 @@ class Loader:
     ) -> None:
         self.steps = steps
         self.sampler = Progress(steps)
+        self.batch_sampler = None  # Lightning looks for it where it finds a sampler
         self._loader: DataLoader[list[Step]] = DataLoader(
             steps,
             batch_size=None,
