@@ -188,5 +188,5 @@ def _rejection(point: WorkingPoint, values: Floats, weights: Floats) -> Rejectio
     low, high = clopper_pearson(passing, total)
     tighter, looser = (_fraction(values, weights, cut) for cut in point.shifted)
     low = mistag - float(np.hypot(mistag - low, mistag - tighter))
-    high = mistag + float(np.hypot(high - mistag, looser - mistag))
+    high = min(1.0, mistag + float(np.hypot(high - mistag, looser - mistag)))
     return Rejection(1 / mistag, 1 / high, 1 / low if low > 0 else float("inf"), False, passing, total)
