@@ -62,7 +62,6 @@ def main(arguments: list[str]) -> int:
     samples = _samples(tagger, data, given="test" in changes)
     predictors = {}
     for name, sample in samples.items():
-        _check_labels(tagger, sample)
         overwrite = options.force or _same_sources(run.predictions / f"{name}.h5", sample)
         predictors[name] = SamplePredictor(tagger, sample, writing(options, data.get("weight"), overwrite))
     cuts: Cuts | None = None
@@ -102,6 +101,8 @@ def _samples(tagger: LoadedTagger, data: dict[str, Any], given: bool) -> dict[st
     splits = Splits(
         {"train" if split else "test": files}, split, {"test": data.get("num_test")}, weight=data.get("weight")
     )
+    for sample in splits.samples("test", tagger.spec, labels=False).values():
+        _check_labels(tagger, sample)
     return splits.samples("test", tagger.spec)
 
 

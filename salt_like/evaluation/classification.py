@@ -108,7 +108,7 @@ def _entropy(fractions: Floats) -> float:
     return prior_entropy(fractions, fractions.tolist())
 
 
-class ConstituentClassification:
+class ClassificationSums:
     """Metrics of class probabilities of constituents, added up in pieces so that a file of any size can be read.
 
     Errors come from leaving out groups of jets, so that the correlation of the constituents of a jet is in them.

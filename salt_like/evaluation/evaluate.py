@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salt_like.evaluation.classification import ConstituentClassification, classify
+from salt_like.evaluation.classification import ClassificationSums, classify
 from salt_like.evaluation.contents import TaskRecord
 from salt_like.evaluation.metric import Metric, plain
 from salt_like.evaluation.reader import GROUPS, PredictionFile, decode
@@ -23,7 +23,7 @@ from salt_like.evaluation.rejection import (
     discriminant,
     working_points,
 )
-from salt_like.evaluation.vertexing import Tracks, Vertexing
+from salt_like.evaluation.vertexing import Tracks, VertexSums
 from salt_like.spec import Discriminant, Label, Output
 
 HEAVY = ("fromB", "fromBC", "fromC")
@@ -215,7 +215,7 @@ def _classified_jets(file: PredictionFile, task: TaskRecord) -> Result:
 def _classified_constituents(file: PredictionFile, task: TaskRecord) -> Result:
     label = _label(file, task, "class")
     names = _names(file, task.outputs)
-    sums = ConstituentClassification(label.classes, label.prior, GROUPS)
+    sums = ClassificationSums(label.classes, label.prior, GROUPS)
     for part in file.constituents(task.stream):
         labels = decode(label, part.fields[file.column_of(label)])
         sums.add(np.stack([part.fields[name] for name in names], 1), labels, part.group[part.jet])
@@ -253,7 +253,7 @@ def _vertices(file: PredictionFile, task: TaskRecord) -> Result:
     label = _label(file, task, "index")
     (column,) = _names(file, task.outputs)
     origin = _origin(file, task.stream)
-    sums, entries = Vertexing(GROUPS), 0
+    sums, entries = VertexSums(GROUPS), 0
     for part in file.constituents(task.stream):
         truth = part.fields[file.column_of(label)].astype(np.int64)
         heavy, primary = np.ones(len(truth), bool), None

@@ -138,7 +138,7 @@ def _matched(truth: _Groups, found: _Groups, true_vertex: Flags, found_vertex: F
     return np.bincount(found.jet[matched], minlength=jets).astype(np.float64)
 
 
-class Vertexing:
+class VertexSums:
     """Metrics of found vertices, added up in pieces; errors from leaving out groups of jets.
 
     Args:

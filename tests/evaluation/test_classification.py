@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from salt_like.evaluation.classification import (
-    ConstituentClassification,
+    ClassificationSums,
     accuracy,
     classify,
     constant_confusion,
@@ -72,7 +72,7 @@ def test_a_class_that_does_not_occur() -> None:
 def test_nothing_labelled_gives_nothing() -> None:
     probabilities, labels = sample(5)
     assert classify(probabilities, np.full_like(labels, -1), CLASSES) == []
-    assert ConstituentClassification(CLASSES).metrics() == []
+    assert ClassificationSums(CLASSES).metrics() == []
 
 
 def test_macro_f1_by_hand() -> None:
@@ -87,7 +87,7 @@ def test_macro_f1_by_hand() -> None:
 def test_constituents_in_pieces_agree_with_jets_at_once() -> None:
     probabilities, labels = sample(3000, seed=3)
     labels[::7] = -1
-    sums = ConstituentClassification(CLASSES, (0.5, 0.3, 0.2), groups=10)
+    sums = ClassificationSums(CLASSES, (0.5, 0.3, 0.2), groups=10)
     group = np.arange(3000) // 5 % 10
     for start in range(0, 3000, 700):
         piece = slice(start, start + 700)
@@ -105,7 +105,7 @@ def test_error_knows_that_constituents_of_a_jet_agree() -> None:
     probabilities, labels = sample(1000, seed=4)
     errors = []
     for copies in (1, 9):
-        sums = ConstituentClassification(CLASSES)
+        sums = ClassificationSums(CLASSES)
         group = np.repeat(np.arange(1000) % 20, copies)
         sums.add(np.repeat(probabilities, copies, 0), np.repeat(labels, copies), group)
         errors.append(named(sums.metrics())["accuracy"].error)

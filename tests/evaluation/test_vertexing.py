@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from salt_like.evaluation.metric import Metric
-from salt_like.evaluation.vertexing import COUNTS, Tracks, Vertexing, count
+from salt_like.evaluation.vertexing import COUNTS, Tracks, VertexSums, count
 
 
 def brute(tracks: Tracks, found: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ def named(metrics: list[Metric]) -> dict[tuple[str, str], Metric]:
 
 def test_a_perfect_finder_and_the_trivial_ones() -> None:
     tracks, _ = random_tracks(3)
-    sums = Vertexing(groups=10)
+    sums = VertexSums(groups=10)
     sums.add(tracks, tracks.truth, np.arange(tracks.jets) % 10)
     found = named(sums.metrics())
     for name in ("pair efficiency", "pair purity", "heavy-flavour pair efficiency", "heavy-flavour pair purity"):
@@ -112,7 +112,7 @@ def test_a_perfect_finder_and_the_trivial_ones() -> None:
 
 
 def test_pieces_add_up() -> None:
-    whole, parts = Vertexing(groups=4), Vertexing(groups=4)
+    whole, parts = VertexSums(groups=4), VertexSums(groups=4)
     tracks, found = random_tracks(1)
     group = np.arange(tracks.jets) % 4
     whole.add(tracks, found, group)

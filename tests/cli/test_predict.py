@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from field_files import make_arrays, write
+from made_runs import make_file, make_run
+
+from salt_like.cli.main import main
+from salt_like.loading import load
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert 1 <= len(message.splitlines()) <= 5
+    return message
+
+
+def test_several_files_become_one(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = make_file(tmp_path / "1.h5", 20, 1), make_file(tmp_path / "2.h5", 30, 2)
+    out = tmp_path / "out.h5"
+    given = ["--data", str(first), str(second), "--out", str(out), "--extra", "jets=mass", "--salt_mask"]
+    assert main(["predict", str(run), *given, "--precision=float16"]) == 0
+    printed = capsys.readouterr().out
+    assert f"predictions: {out}" in printed
+    assert "predicted 50 of 50 jets" in printed
+    expected = np.concatenate(
+        [load(run).predict(make_arrays(n, seed))["jets"]["GN2_pb"] for n, seed in ((20, 1), (30, 2))]
+    )
+    with h5py.File(out) as file:
+        np.testing.assert_allclose(file["jets"]["GN2_pb"], expected, 1e-3)
+        assert file["jets"].dtype["GN2_pb"] == np.float16
+        assert file["jets"].dtype["GN2_HadronPt"] == np.float32
+        assert {"mass", "pt", "eventNumber", "row"} <= set(file["jets"].dtype.names)
+        assert "mask" in file["tracks"].dtype.names
+
+
+def test_a_checkpoint_a_glob_and_a_file_without_labels(run: Path, tmp_path: Path) -> None:
+    arrays = make_arrays(20)
+    tracks = np.zeros(arrays["tracks"].shape, [("d0", "f4"), ("pt", "f4"), ("hits", "u1"), ("valid", "?")])
+    jets = np.zeros(20, [("pt", "f4"), ("eta", "f4")])
+    for name in tracks.dtype.names:
+        tracks[name] = arrays["tracks"][name]
+    jets["pt"], jets["eta"] = arrays["jets"]["pt"], arrays["jets"]["eta"]
+    write(tmp_path / "bare.h5", {"jets": jets, "tracks": tracks})
+    checkpoint = run / "checkpoints" / "best.ckpt"
+    assert main(["predict", str(checkpoint), "--data", str(tmp_path / "b*.h5"), f"--out={tmp_path / 'out.h5'}"]) == 0
+    with h5py.File(tmp_path / "out.h5") as file:
+        np.testing.assert_allclose(file["jets"]["GN2_pb"], load(run).predict(arrays)["jets"]["GN2_pb"], 1e-6)
+
+
+def test_an_existing_file_needs_force(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = make_file(tmp_path / "1.h5"), tmp_path / "out.h5"
+    out.write_text("precious")
+    arguments = ["predict", str(run), f"--data={data}", f"--out={out}"]
+    assert "exists already" in fails(arguments, capsys)
+    assert out.read_text() == "precious"
+    assert main([*arguments, "--force"]) == 0
+    assert h5py.is_hdf5(out)
+
+
+def test_the_input_is_never_replaced(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = make_file(tmp_path / "1.h5")
+    assert "is one of the files to predict" in fails(
+        ["predict", str(run), f"--data={data}", f"--out={data}", "--force"], capsys
+    )
+    assert h5py.is_hdf5(data)
+
+
+def test_wrong_arguments(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = str(make_file(tmp_path / "1.h5")), str(tmp_path / "out.h5")
+    good = ["predict", str(run), "--data", data, "--out", out]
+    assert "did you mean '--force'" in fails([*good, "--forse"], capsys)
+    assert "write STREAM=FIELD" in fails([*good, "--extra", "jets"], capsys)
+    assert "did you mean 'mass'" in fails([*good, "--extra", "jets=mas"], capsys)
+    assert "batch_size" in fails([*good, "--batch_size=0"], capsys)
+    assert "no such file" in fails(["predict", str(run), "--data", data + "x", "--out", out], capsys)
+    assert "no run folder" in fails(["predict", str(run) + "x", "--data", data, "--out", out], capsys)
+    assert "no checkpoint at" in fails([*good, "--ckpt=other.ckpt"], capsys)
+    assert "no checkpoint 'bast' (did you mean 'best'?)" in fails([*good, "--ckpt=bast"], capsys)
+    assert "--out" in fails(["predict", str(run), "--data", data], capsys)
+    assert not Path(out).exists()
+
+
+def test_wrong_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.h5"
+
+    def message(path: Path) -> str:
+        return fails(["predict", str(run), f"--data={path}", f"--out={out}"], capsys)
+
+    (tmp_path / "text.h5").write_text("hello")
+    assert "not an HDF5 file" in message(tmp_path / "text.h5")
+    arrays = make_arrays(20)
+    fields = [(name.replace("d0", "d0s"), kind) for name, (kind, _) in arrays["tracks"].dtype.fields.items()]
+    renamed = np.ones(arrays["tracks"].shape, fields)
+    assert "did you mean 'd0s'" in message(write(tmp_path / "a.h5", {**arrays, "tracks": renamed}))
+    assert "no dataset 'tracks'" in message(write(tmp_path / "b.h5", {"jets": arrays["jets"]}))
+    arrays["tracks"]["valid"] = False
+    assert "none of the 20 jets has a constituent" in message(write(tmp_path / "c.h5", arrays))
+    arrays = make_arrays(20)
+    arrays["jets"]["pt"][3] = np.nan
+    assert "the input 'pt' is nan" in message(write(tmp_path / "d.h5", arrays))
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == []
+
+
+def test_no_jets_after_the_selection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run", select={"jets": "pt > 30e3"})
+    arrays = make_arrays(10)
+    arrays["jets"]["pt"] = 25e3
+    data = write(tmp_path / "low.h5", arrays)
+    assert "no jets left of the 10" in fails(
+        ["predict", str(run), f"--data={data}", f"--out={tmp_path / 'o.h5'}"], capsys
+    )
+    assert not (tmp_path / "o.h5").exists()

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from field_files import make_arrays, write
+from made_runs import make_file, make_run
+
+from salt_like.cli.main import main
+from salt_like.evaluation.classification import classify
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    test = make_file(folder / "test.h5", 300, 3)
+    return make_run(folder / "run", test={"mixed": str(test)})
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert 1 <= len(message.splitlines()) <= 5
+    return message
+
+
+def test_the_runs_own_sample_without_the_training_file(
+    run: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not (run.parent / "run-train.h5").exists()
+    assert main(["test", str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "sample mixed: 300 jets, model GN2" in printed
+    assert "pt 2" in printed
+    assert "MeV" in printed
+    assert "cuts made on this sample" in printed
+    predictions, metrics = run / "predictions" / "mixed.h5", run / "predictions" / "mixed_metrics.json"
+    assert f"predictions: {predictions}\nmetrics: {metrics}" in printed
+    written = json.loads(metrics.read_text())
+    assert written["jets"] == 300
+    assert list(written["tasks"]) == ["flavour", "origin", "vertices", "hadron"]
+    assert set(written["discriminants"]) == {"Db", "Dc"}
+    with h5py.File(predictions) as file:
+        jets = file["jets"][:]
+        truth = file["tracks"][:]["ftagTruthOriginLabel"]
+    probabilities = np.stack([jets[f"GN2_{name}"] for name in ("pu", "pc", "pb", "ptau")], 1)
+    expected = classify(probabilities, jets["flavour_label"], ("ujets", "cjets", "bjets", "taujets"), (0.25,) * 4)
+    for metric, found in zip(expected, written["tasks"]["flavour"]["metrics"], strict=True):
+        assert found["value"] == pytest.approx(metric.value)
+        assert found["baseline"] == pytest.approx(metric.baseline)
+    assert written["tasks"]["origin"]["entries"] == (truth >= 0).sum()
+    assert written["tasks"]["hadron"]["entries"] == np.isin(jets["flavour_label"], [1, 2]).sum()
+
+
+def test_cuts_of_the_first_sample_are_applied_to_the_others(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = make_file(tmp_path / "1.h5", 200, 11), make_file(tmp_path / "2.h5", 200, 12)
+    assert main(["test", str(run), f"--data.test.ttbar={one}", f"--data.test.zprime={other}"]) == 0
+    printed = capsys.readouterr().out
+    assert "Db on zprime" in printed
+    assert "cuts made on sample ttbar" in printed
+    results = [json.loads((run / "predictions" / f"{name}_metrics.json").read_text()) for name in ("ttbar", "zprime")]
+    first, second = (result["discriminants"]["Db"]["points"] for result in results)
+    assert [point["cut"] for point in first] == [point["cut"] for point in second]
+    made, kept = ([point[name] for point in second] for name in ("efficiency", "signal_efficiency"))
+    assert kept != pytest.approx(made, abs=0.01)
+    assert sorted(path.name for path in (run / "predictions").iterdir()) == [
+        "ttbar.h5",
+        "ttbar_metrics.json",
+        "zprime.h5",
+        "zprime_metrics.json",
+    ]
+
+
+def test_a_second_test_of_the_same_files_refreshes_and_of_others_needs_force(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = make_file(tmp_path / "1.h5", 50, 11), make_file(tmp_path / "2.h5", 60, 12)
+    predictions = run / "predictions" / "test.h5"
+    assert main(["test", str(run), f"--data.test={one}"]) == 0
+    before = predictions.stat().st_mtime_ns
+    assert main(["test", str(run), f"--data.test={one}", "--extra=jets=mass"]) == 0
+    assert predictions.stat().st_mtime_ns > before
+    assert "exists already" in fails(["test", str(run), f"--data.test={other}"], capsys)
+    assert len(h5py.File(predictions)["jets"]) == 50
+    assert main(["test", str(run), f"--data.test={other}", "--force"]) == 0
+    assert len(h5py.File(predictions)["jets"]) == 60
+
+
+def test_number_of_jets_weights_and_several_files(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", weight="weight")
+    files = [str(make_file(tmp_path / f"{number}.h5", 40, number)) for number in range(2)]
+    assert main(["test", str(run), f"--data.test=[{', '.join(files)}]", "--data.num_test=50"]) == 0
+    with h5py.File(run / "predictions" / "test.h5") as file:
+        assert len(file["jets"]) == 50
+        jets = file["jets"][:]
+    written = json.loads((run / "predictions" / "test_metrics.json").read_text())
+    probabilities = np.stack([jets[f"GN2_{name}"] for name in ("pu", "pc", "pb", "ptau")], 1)
+    losses = -np.log(probabilities[np.arange(50), jets["flavour_label"]])
+    expected = np.average(losses, weights=jets["weight"])
+    assert written["tasks"]["flavour"]["metrics"][0]["value"] == pytest.approx(expected)
+
+
+def test_a_split_run_is_tested_on_its_share_of_events(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", split={"by": "eventNumber", "fractions": [0.6, 0.2, 0.2]})
+    assert main(["test", str(run)]) == 0
+    with h5py.File(run / "predictions" / "test.h5") as file:
+        rows = file["jets"]["row"]
+    assert 10 < len(rows) < 80  # about a fifth of 200
+    assert np.array_equal(np.unique(rows // 2), np.unique(rows[::2] // 2))  # both jets of each event
+
+
+def test_no_test_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run")
+    assert "give one: --data.test=FILE" in fails(["test", str(run)], capsys)
+    assert "no such file" in fails(["test", str(run), "--data.test=absent.h5"], capsys)
+
+
+def test_wrong_arguments(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cannot be set for a test" in fails(["test", str(run), "--data.train=a.h5"], capsys)
+    assert "unknown argument '--forse'" in fails(["test", str(run), "--forse=1"], capsys)
+    assert "no run folder" in fails(["test", str(run) + "s"], capsys)
+    shutil.rmtree(run / "checkpoints")
+    assert "the run has no checkpoint" in fails(["test", str(run)], capsys)
+
+
+def test_a_file_without_labels(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays = make_arrays(20)
+    names = [name for name in arrays["jets"].dtype.names if name != "flavour_label"]
+    jets = np.zeros(20, [(name, arrays["jets"].dtype[name]) for name in names])
+    for name in names:
+        jets[name] = arrays["jets"][name]
+    path = write(tmp_path / "bare.h5", {**arrays, "jets": jets})
+    message = fails(["test", str(run), f"--data.test={path}"], capsys)
+    assert "flavour_label" in message
+    assert "train predict" in message
+
+
+def test_a_label_outside_the_classes(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays = make_arrays(20)
+    arrays["jets"]["flavour_label"][7] = 9
+    path = write(tmp_path / "odd.h5", arrays)
+    assert "row 7" in fails(["test", str(run), f"--data.test={path}"], capsys)
+    assert not (run / "predictions" / "test.h5").exists()
+
+
+def test_a_checkpoint_of_another_configuration(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = make_run(tmp_path / "other", inputs={"jets": ["pt"], "tracks": ["d0"]})
+    checkpoint = other / "checkpoints" / "best.ckpt"
+    assert "made by another configuration" in fails(["test", str(run), f"--ckpt={checkpoint}"], capsys)
+    copy = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "moved.ckpt")
+    assert main(["test", str(run), f"--ckpt={copy}"]) == 0
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "--help"]) == 0
+    assert "--data.test.ttbar=a.h5" in capsys.readouterr().out
