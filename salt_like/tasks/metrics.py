@@ -6,6 +6,7 @@ never waits for the device. Rows without a target are left out. A metric without
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -16,6 +17,8 @@ from salt_like.batch import Batch
 from salt_like.spec import Label
 from salt_like.tasks.targets import Target, sigma_of
 from salt_like.tasks.vertices import true_pairs
+
+_LAST_BIN = math.asinh(200)
 
 
 class _Confusion(Metric, ABC):
@@ -72,9 +75,10 @@ class MacroF1(_Confusion):
 class AreaUnderCurve(Metric):
     """Area under the ROC curve of each class against the rest, averaged over the classes that occur.
 
-    The score of class c is its log-odds ``ln p_c / (1 - p_c)``, counted in `bins` equal bins from -20 to 20; beyond lie
-    the outermost bins. Rows of one bin count as half ordered, so the area of a class is off by at most half the
-    probability that a row of the class and one of the rest share a bin (about 1e-3 for 1000 bins and smooth scores).
+    The score of class c is its log-odds against equal probabilities, ``x = ln (C - 1) p_c / (1 - p_c)``, counted in
+    `bins` equal bins of ``asinh(10 x)``, which are fine near 0 and 0.6 % wide beyond, up to ``|x| = 20``. Rows of one
+    bin count as half ordered, so the area of a class is off by at most half the probability that a row of the class and
+    one of the rest share a bin.
 
     Args:
         label: The class label.
@@ -85,7 +89,7 @@ class AreaUnderCurve(Metric):
     higher_is_better = True
     histogram: Tensor
 
-    def __init__(self, label: Label, bins: int = 1000) -> None:
+    def __init__(self, label: Label, bins: int = 2000) -> None:
         super().__init__()
         self.stream, self.key, self.classes, self.bins = label.stream, label.key, len(label.classes), bins
         zeros = torch.zeros(self.classes, 2, bins, dtype=torch.long)
@@ -94,7 +98,8 @@ class AreaUnderCurve(Metric):
     def update(self, logits: Tensor, batch: Batch) -> None:
         truth = batch.labels[self.stream][self.key].reshape(-1, 1)
         own = torch.arange(self.classes, device=truth.device)
-        bin_ = ((_log_odds(logits.float().flatten(0, -2)) + 20) * (self.bins / 40)).long().clamp(0, self.bins - 1)
+        place = torch.asinh(10 * _log_odds(logits.float().flatten(0, -2))) / _LAST_BIN
+        bin_ = ((place + 1) * (self.bins / 2)).long().clamp(0, self.bins - 1)
         cell = (own * 2 + (truth == own)) * self.bins + bin_
         counted = (truth >= 0).long().expand_as(cell)
         self.histogram += (
@@ -113,10 +118,10 @@ class AreaUnderCurve(Metric):
 
 
 def _log_odds(logits: Tensor) -> Tensor:
-    """``ln p_c / (1 - p_c)`` of each class, ``(R, C)``, without the cancellation of ``1 - p_c``."""
+    """``ln (C - 1) p_c / (1 - p_c)`` of each class, ``(R, C)``, without the cancellation of ``1 - p_c``."""
     others = logits[:, None].expand(-1, logits.shape[1], -1)
     own = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
-    return logits - others.masked_fill(own, -torch.inf).logsumexp(-1)
+    return logits - others.masked_fill(own, -torch.inf).logsumexp(-1) + math.log(logits.shape[1] - 1)
 
 
 class _Residual(Metric, ABC):

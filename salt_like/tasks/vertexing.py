@@ -85,6 +85,8 @@ class Vertexing(Task):
             raise ValueError(f"stream must be one of constituents, '{stream}' has one row per jet")
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must be in (0, 1), got {threshold}")
+        if pair_weight is not None and pair_weight["factor"] < 0:
+            raise ValueError(f"pair_weight: factor must be at least 0, got {pair_weight['factor']}")
         requests = self.reads(stream=stream, label=label, pair_weight=pair_weight)
         self.label, *others = (spec.label(stream, request.key) for request in requests)
         self.weighting = others[0] if others else None

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from salt_like.batch import Batch
-from salt_like.sets import Packed, Tokens, layout_of, list_pairs, partition
+from salt_like.sets import Tokens, layout_of, list_pairs, partition
 from salt_like.spec import DataSpec, Label, Stream, Variable
 from salt_like.tasks import Classification, GaussianRegression, Regression, Task, Vertexing
 

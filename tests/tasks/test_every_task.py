@@ -6,7 +6,20 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tasks.labelled import POOLED, SLOTS, SPEC, TASKS, TOKEN, Jets, NoWaiting, packed, padded_jets, per_row, randomise, split
+from tasks.labelled import (
+    POOLED,
+    SLOTS,
+    SPEC,
+    TASKS,
+    TOKEN,
+    Jets,
+    NoWaiting,
+    packed,
+    padded_jets,
+    per_row,
+    randomise,
+    split,
+)
 
 from salt_like.sets import Tokens, layout_of
 from salt_like.spec import Output
@@ -51,7 +64,9 @@ def test_packed_equals_padded(task, weights):
     first, second = gradients(task, padded), gradients(task, other)
     assert first.keys() == second.keys()
     for name, gradient in first.items():
-        torch.testing.assert_close(second[name], gradient, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: name + text)
+        torch.testing.assert_close(
+            second[name], gradient, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: name + text
+        )
         assert gradient.abs().sum() > 0, name
     says, also = (task.predict(run(task, jets), jets.batch) for jets in (padded, other))
     assert tuple(says) == tuple(also) == task.outputs
