@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 STALE_AFTER = 300.0  # seconds without a sign of life, after which a lock of another machine counts as left behind
+SIGN = 1.0  # seconds between signs of life
 
 
 class Lock:
@@ -45,7 +46,7 @@ class Lock:
     def alive(self) -> None:
         """Show that the owner still works; at most once a second."""
         now = time.monotonic()
-        if now - self._touched > 1:
+        if now - self._touched > SIGN:
             os.utime(self.path)
             self._touched = now
 

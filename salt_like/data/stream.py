@@ -74,16 +74,16 @@ class StreamedSteps(Steps):
         self.prepare = prepare
         self.accumulate = accumulate
         self.block = block
-        self.number = max(1, min(round(shards.size / window), shards.batches))
+        self.number = max(1, min(round(shards.size / window), self.length))
 
     @property
     def length(self) -> int:
-        return sum(self._steps(number) for number in range(self.number))
+        return -(-self.shards.batches // self.accumulate)
 
     def items(self, epoch: int, start: int) -> Iterator[tuple[Place, int]]:
         before = 0
         for number in range(self.number):
-            after = before + self._steps(number)
+            after = before + len(self._steps(number))
             if after > start:
                 yield (epoch, number), max(start - before, 0)
             before = after
@@ -108,17 +108,20 @@ class StreamedSteps(Steps):
         own = slice(start + (stop - start) * rank // world, start + (stop - start) * (rank + 1) // world)
         return self.prepare(columns.select(own), epoch, batch)
 
-    def _steps(self, number: int) -> int:
-        return -(-len(self._batches(number)) // self.accumulate)
+    def _steps(self, number: int) -> range:
+        """Steps of one window: as equal shares as whole steps allow."""
+        return range(self.length * number // self.number, self.length * (number + 1) // self.number)
 
     def _batches(self, number: int) -> range:
-        total = self.shards.batches
-        return range(total * number // self.number, total * (number + 1) // self.number)
+        steps = self._steps(number)
+        return range(steps.start * self.accumulate, min(steps.stop * self.accumulate, self.shards.batches))
 
     def _windows(self, epoch: int) -> list[Window]:
         blocks = np.random.default_rng([self.prepare.seed, epoch, 2]).permutation(len(self.counts))
         ends = np.cumsum(self.counts[blocks])
-        edges = np.searchsorted(ends, self.shards.size * np.arange(1, self.number) / self.number, "right")
+        # as many jets as batches are made of them
+        shares = np.array([self._batches(number).start for number in range(1, self.number)]) / self.shards.batches
+        edges = np.searchsorted(ends, self.shards.size * shares, "right")
         return [Window(part, self._batches(number)) for number, part in enumerate(np.split(blocks, edges))]
 
 
