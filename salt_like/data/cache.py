@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from salt_like.data.columns import Columns
 from salt_like.data.lock import STALE_AFTER, Lock
-from salt_like.data.packed import VERSION, DamagedError, Manifest, PackedColumns
+from salt_like.data.manifest import VERSION, DamagedError, Manifest
+from salt_like.data.packed import PackedColumns
 from salt_like.data.shuffle import CHUNK
 from salt_like.data.writer import Writer, rechunked, stored_bytes
 from salt_like.errors import UserError

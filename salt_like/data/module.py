@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,22 +10,19 @@ import torch
 from lightning import LightningDataModule
 
 from salt_like.data.augment import Augmentation
-from salt_like.data.cache import Cache, CacheUnavailableError
+from salt_like.data.cache import Cache
 from salt_like.data.collate import Collator
 from salt_like.data.complete import complete
 from salt_like.data.config import DataConfig, LabelConfig, VariableConfig
-from salt_like.data.loader import Loader, PackedSteps, Preparation, Steps
+from salt_like.data.loader import Loader, Preparation, Steps
 from salt_like.data.mixture import Mixture
 from salt_like.data.resolve import draft_spec
 from salt_like.data.sample import Sample
-from salt_like.data.shuffle import Order, Shards
 from salt_like.data.splits import Splits, Which
 from salt_like.data.statistics import Statistics, measure, statistics_key
-from salt_like.data.stream import FileSteps, StreamedSteps, block_counts
+from salt_like.data.steps import StepMaker
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec, Request
-
-log = logging.getLogger(__name__)
 
 Paths = str | list[str] | dict[str, str | list[str]] | None
 
@@ -156,9 +152,9 @@ class Data(LightningDataModule):
         if stage in ("fit", None) and "train" not in self._steps:
             if not self.allow_overlap:
                 self._refuse_overlap()
-            self._steps["train"] = self._training(self._mixture("train"))
+            self._steps["train"] = self._maker(self.augment).shuffled(self._mixture("train"))
         if stage in ("fit", "validate", None) and "val" in self.splits.files and "val" not in self._steps:
-            self._steps["val"] = self._validation(self._mixture("val"))
+            self._steps["val"] = self._maker().in_order(self._mixture("val"))
 
     def train_dataloader(self) -> Loader:
         """Shuffled batches, or tuples of `accumulate` batches; continues where `load_state_dict` says."""
@@ -175,11 +171,11 @@ class Data(LightningDataModule):
 
     def test_dataloader(self) -> list[Loader]:
         """One loader for each of `test_samples`, in the order of the files."""
-        return [self._loader(self._in_order(sample)) for sample in self.test_samples().values()]
+        return [self._loader(self._maker().once(sample)) for sample in self.test_samples().values()]
 
     def predict_dataloader(self) -> list[Loader]:
         """As `test_dataloader`, but labels are neither needed nor read."""
-        return [self._loader(self._in_order(sample)) for sample in self.test_samples(labels=False).values()]
+        return [self._loader(self._maker().once(sample)) for sample in self.test_samples(labels=False).values()]
 
     def test_samples(self, labels: bool = True) -> dict[str, Sample]:
         """The test samples by name, in the order of their loaders.
@@ -245,50 +241,10 @@ class Data(LightningDataModule):
 
         self.cache.plain({"overlap": keys}, check)
 
-    def _training(self, mixture: Mixture) -> Steps:
-        prepare = self._preparation(self.augment)
-        packed = self._packed(mixture, shuffle=True)
-        if packed is not None:
-            order = Order(len(packed), self.seed, self.cache.chunk)
-            return PackedSteps(packed, self._shards(len(packed)), prepare, order, self.accumulate)
-        counts = self.cache.plain({"counts": mixture.fingerprint()}, lambda: {"jets": block_counts(mixture).tolist()})[
-            "jets"
-        ]
-        return StreamedSteps(mixture, counts, self._shards(sum(counts)), prepare, self.accumulate)
-
-    def _validation(self, mixture: Mixture) -> Steps:
-        packed = self._packed(mixture, shuffle=False)
-        if packed is None:
-            return self._in_order(mixture)
-        return PackedSteps(packed, self._shards(len(packed)), self._preparation())
-
-    def _in_order(self, sample: Sample | Mixture) -> Steps:
-        return FileSteps(sample, self.batch_size, self._preparation(), *self._ranks())
-
-    def _packed(self, mixture: Mixture, shuffle: bool) -> Any:
-        if self.cache_policy is False:
-            return None
-        about = {
-            "sample": mixture.fingerprint(),
-            "files": {name: [part for part, _ in one.source.parts] for name, one in mixture.samples.items()},
-        }
-        try:
-            return self.cache.columns(mixture, about, shuffle)
-        except CacheUnavailableError as error:
-            if self.cache_policy is True:
-                raise
-            log.warning("no packed copy is kept, the files are read in each epoch: %s", error)
-            return None
-
-    def _preparation(self, augment: tuple[Augmentation, ...] = ()) -> Preparation:
-        return Preparation(self.collator, augment, self.seed, self._ranks()[0])
-
-    def _shards(self, size: int) -> Shards:
-        return Shards(size, self.batch_size, *self._ranks())
-
-    def _ranks(self) -> tuple[int, int]:
-        """Number of this process, and of all."""
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+    def _maker(self, augment: tuple[Augmentation, ...] = ()) -> StepMaker:
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        prepare = Preparation(self.collator, augment, self.seed, rank)
+        return StepMaker(self.cache, self.cache_policy, prepare, self.batch_size, self.accumulate, world)
 
     def _loader(self, steps: Steps) -> Loader:
         return Loader(steps, self.workers, self.start_method, pin_memory=torch.cuda.is_available())

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.data.columns import Columns
-from salt_like.data.packed import Chunk, DamagedError, Entry, Manifest, entries_of, shrunk
+from salt_like.data.manifest import Chunk, DamagedError, Entry, Manifest, entries_of, shrunk
 
 Array = NDArray[Any]
 SHRUNK = ("counts", "labels", "positions")

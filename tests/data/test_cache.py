@@ -18,7 +18,7 @@ from salt_like.data import writer as writer_module
 from salt_like.data.cache import Cache, CacheUnavailableError, clear_caches, default_folder, list_caches
 from salt_like.data.columns import Columns
 from salt_like.data.lock import Lock
-from salt_like.data.packed import Manifest
+from salt_like.data.manifest import Manifest
 
 JETS = 230
 
