@@ -78,6 +78,7 @@ class Extractor:
         for reader in (self._jets, *self._streams.values()):
             reader.check(source)
         source.require(self._jets.stream.name, own, "data.weight, data.split")
+        source.require_alike(self.streams)
 
     @property
     def streams(self) -> tuple[str, ...]:

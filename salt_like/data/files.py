@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 
-from salt_like.data.source import Arrays, Header, Rows, Source, common_rows, header_of
+from salt_like.data.source import Arrays, Header, Rows, Source, header_of, main_stream
 from salt_like.errors import UserError, nearest
 
 __all__ = ["Arrays", "Files", "Header", "Paths", "Rows", "Source", "find", "fingerprint", "named"]
@@ -40,10 +40,12 @@ class Files(Source):
         self.headers, self.attributes, first_rows = _describe(self.paths[0])
         rows = [first_rows]
         for path in self.paths[1:]:
-            headers, _, number = _describe(path)
+            headers, _, numbers = _describe(path)
             _check_alike(self.headers, headers, self.paths[0], path)
-            rows.append(number)
-        self.parts = tuple((str(path), number) for path, number in zip(self.paths, rows, strict=True))
+            rows.append(numbers)
+        self.lengths = {name: tuple(numbers[name] for numbers in rows) for name in self.headers}
+        counted = self.lengths[main_stream(self.headers)]
+        self.parts = tuple((str(path), number) for path, number in zip(self.paths, counted, strict=True))
         self._open: dict[int, h5py.File] = {}
         self._process = 0
 
@@ -61,7 +63,9 @@ class Files(Source):
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
         for path in self.paths:
-            for one in (path, *_virtual_sources(path)):
+            with _opened(path) as file:
+                sources = _virtual_sources(path, file)
+            for one in (path, *sources):
                 digest.update(fingerprint(one).encode())
         return digest.hexdigest()
 
@@ -162,8 +166,8 @@ def _opened(path: Path) -> h5py.File:
         raise UserError(f"cannot open {path}: {_short(error)}") from error
 
 
-def _describe(path: Path) -> tuple[dict[str, Header], dict[str, Any], int]:
-    """Headers, attributes and number of rows of one file."""
+def _describe(path: Path) -> tuple[dict[str, Header], dict[str, Any], dict[str, int]]:
+    """Headers, attributes and numbers of rows of one file."""
     with _opened(path) as file:
         headers, rows = {}, {}
         for name, dataset in file.items():
@@ -172,10 +176,10 @@ def _describe(path: Path) -> tuple[dict[str, Header], dict[str, Any], int]:
                 rows[name] = dataset.shape[0]
         attributes = _attributes(file.attrs)
         others = ", ".join(file)
+        _check_virtual(path, file)
     if not headers:
         raise UserError(f"no structured array at the root of {path} (there is: {others or 'nothing'})")
-    _check_virtual(path)
-    return headers, attributes, common_rows(rows, str(path))
+    return headers, attributes, rows
 
 
 def _check_alike(first: Mapping[str, Header], other: Mapping[str, Header], path: Path, other_path: Path) -> None:
@@ -196,21 +200,20 @@ def _check_alike(first: Mapping[str, Header], other: Mapping[str, Header], path:
             )
 
 
-def _virtual_sources(path: Path) -> list[Path]:
+def _virtual_sources(path: Path, file: h5py.File) -> list[Path]:
     """Files that the virtual datasets of a file point to."""
-    with _opened(path) as file:
-        names = {
-            source.file_name
-            for dataset in file.values()
-            if isinstance(dataset, h5py.Dataset) and dataset.is_virtual
-            for source in dataset.virtual_sources()
-        }
+    names = {
+        source.file_name
+        for dataset in file.values()
+        if isinstance(dataset, h5py.Dataset) and dataset.is_virtual
+        for source in dataset.virtual_sources()
+    }
     return sorted(path.parent / name for name in names if name != ".")
 
 
-def _check_virtual(path: Path) -> None:
+def _check_virtual(path: Path, file: h5py.File) -> None:
     # HDF5 itself fills the rows of a missing source with zeros and says nothing
-    for source in _virtual_sources(path):
+    for source in _virtual_sources(path, file):
         if not source.is_file():
             raise UserError(f"no such file: {source}\nto which the virtual datasets of {path} point")
 

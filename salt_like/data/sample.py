@@ -62,6 +62,7 @@ class Sample:
         self.limit = limit
         self.part = part
         self.extractor = Extractor(spec, self.source, weight, weight_scale, labels, part)
+        self._lengths = self.source.lengths[spec.global_stream.name]
         self._ends: tuple[int, ...] | None = None
         if limit is not None and limit < 1:
             raise UserError(f"the number of jets of the sample '{name}' is limited to {limit}: give at least 1")
@@ -69,7 +70,7 @@ class Sample:
     @property
     def rows(self) -> int:
         """Number of rows of all files, before selection and limit."""
-        return self.source.rows
+        return sum(self._lengths)
 
     @property
     def truncated(self) -> Counter[str]:
@@ -141,7 +142,7 @@ class Sample:
         shape = (len(rows), header.capacity) if header.capacity else (len(rows),)
         result = np.empty(shape, [(name, header.dtype[name]) for name in names])
         offset = 0
-        for part, (_, number) in enumerate(self.source.parts):
+        for part, number in enumerate(self._lengths):
             low, high = np.searchsorted(rows, (offset, offset + number))
             if high > low:
                 start = int(rows[low]) - offset
@@ -154,10 +155,11 @@ class Sample:
 
     def place(self, stream: str, row: int) -> str:
         """Dataset, file and row in that file of one row in the numbering of all files together, for messages."""
-        ends = np.cumsum([number for _, number in self.source.parts])
+        ends = np.cumsum(self._lengths)
         part = int(np.searchsorted(ends, row, "right"))
-        name, number = self.source.parts[part]
-        return f"row {row - int(ends[part]) + number} of dataset '{stream}' in {name}"
+        return (
+            f"row {row - int(ends[part]) + self._lengths[part]} of dataset '{stream}' in {self.source.parts[part][0]}"
+        )
 
     def fingerprint(self) -> str:
         """A hash of the sources' content and of everything that decides what `chunks` yields."""
@@ -199,7 +201,7 @@ class Sample:
     def _ranges(self, rows_per_chunk: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """(file, first row, row after the last, rows of the files before) of each chunk, rows counted in the file."""
         offset = 0
-        for part, (_, number) in enumerate(self.source.parts):
+        for part, number in enumerate(self._lengths):
             begin, end = max(first - offset, 0), min(last - offset, self._parts_end()[part])
             for start in range(begin, end, rows_per_chunk):
                 yield part, start, min(start + rows_per_chunk, end), offset
@@ -208,14 +210,13 @@ class Sample:
     def _parts_end(self) -> tuple[int, ...]:
         """Row after the last one that the limit leaves of each file."""
         if self._ends is None:
-            rows = tuple(number for _, number in self.source.parts)
-            self._ends = rows if self.limit is None else self._limited(rows, self.limit)
+            self._ends = self._lengths if self.limit is None else self._limited(self.limit)
         return self._ends
 
-    def _limited(self, rows: Sequence[int], limit: int) -> tuple[int, ...]:
+    def _limited(self, limit: int) -> tuple[int, ...]:
         kept = self._kept_per_part()
         if sum(kept) <= limit:
-            return tuple(rows)
+            return self._lengths
         # largest remainders: the shares of the files are in proportion and sum to the limit
         exact = np.array(kept) * (limit / sum(kept))
         share = np.floor(exact).astype(int)
@@ -233,15 +234,15 @@ class Sample:
             number -= len(found)
         raise AssertionError("fewer jets than were counted")
 
-    def _kept_per_part(self) -> list[int]:
+    def _kept_per_part(self) -> tuple[int, ...]:
         if self.part is None and self.spec.global_stream.selection is None:
-            return [number for _, number in self.source.parts]
-        return [sum(int(keep.sum()) for _, keep in self._masks(part)) for part in range(len(self.source.parts))]
+            return self._lengths
+        return tuple(sum(int(keep.sum()) for _, keep in self._masks(part)) for part in range(len(self._lengths)))
 
     def _masks(self, part: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """First row and selected jets of each piece of one file."""
-        for start in range(0, self.source.parts[part][1], 20 * ROWS_PER_CHUNK):
-            stop = min(start + 20 * ROWS_PER_CHUNK, self.source.parts[part][1])
+        for start in range(0, self._lengths[part], 20 * ROWS_PER_CHUNK):
+            stop = min(start + 20 * ROWS_PER_CHUNK, self._lengths[part])
             jets = self.source.read(self.spec.global_stream.name, part, start, stop)
             keep = self.extractor.keeps(jets)
             yield start, np.ones(len(jets), bool) if keep is None else keep

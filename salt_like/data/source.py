@@ -43,12 +43,14 @@ class Source(ABC):
 
     Args:
         headers: The datasets by name (of the first part; the others have the same fields).
-        parts: Name and number of rows of each part, for messages.
+        parts: Name and number of jets of each part; the jets are counted by the dataset ``jets`` where there is one.
+        lengths: Number of rows in each part by dataset; datasets that are not of jets may have others.
         attributes: Attributes of the first file.
     """
 
     headers: Mapping[str, Header]
     parts: tuple[tuple[str, int], ...]
+    lengths: Mapping[str, tuple[int, ...]]
     attributes: Mapping[str, Any]
 
     @property
@@ -89,6 +91,24 @@ class Source(ABC):
                     f"in dataset '{stream}' of {self.parts[0][0]}, which has {len(header.fields)} fields"
                 )
 
+    def require_alike(self, streams: Iterable[str]) -> None:
+        """Refuse datasets of different lengths: row i of each must be the same jet.
+
+        Args:
+            streams: Datasets that are read together.
+
+        Raises:
+            UserError: They differ in some part.
+        """
+        names = list(streams)
+        for part, (where, _) in enumerate(self.parts):
+            rows = {name: self.lengths[name][part] for name in names}
+            if len(set(rows.values())) > 1:
+                found = ", ".join(f"{name} {number}" for name, number in rows.items())
+                raise UserError(
+                    f"datasets of different lengths: {found}\nin {where}: row i of each must be the same jet"
+                )
+
     @abstractmethod
     def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
         """Whole rows of one part: ``(n,)`` for one row per jet, ``(n, N)`` for constituents."""
@@ -110,7 +130,8 @@ class Arrays(Source):
         self.arrays = dict(arrays)
         self.headers = {key: header_of(key, np.asarray(value), {}, name) for key, value in self.arrays.items()}
         self.attributes: Mapping[str, Any] = {}
-        self.parts = ((name, common_rows({key: len(value) for key, value in self.arrays.items()}, name)),)
+        self.lengths = {key: (len(value),) for key, value in self.arrays.items()}
+        self.parts = ((name, self.lengths[main_stream(self.headers)][0]),)
 
     def read(self, stream: str, part: int, start: int, stop: int) -> Rows:  # noqa: ARG002 - one part only
         self.header(stream)
@@ -137,13 +158,7 @@ def header_of(name: str, data: Any, attributes: Mapping[str, Any], where: str) -
     return Header(name, data.dtype, data.shape[1] if data.ndim == 2 else 0, attributes)
 
 
-def common_rows(rows: Mapping[str, int], where: str) -> int:
-    """Number of rows that all datasets have.
-
-    Raises:
-        UserError: They differ.
-    """
-    if len(set(rows.values())) > 1:
-        lengths = ", ".join(f"{name} {number}" for name, number in rows.items())
-        raise UserError(f"datasets of different lengths: {lengths}\nin {where}: row i of each must be the same jet")
-    return next(iter(rows.values()), 0)
+def main_stream(headers: Mapping[str, Header]) -> str:
+    """The dataset by which jets are counted: ``jets``, else one with constituents, else the first."""
+    sets = [name for name, header in headers.items() if header.capacity]
+    return "jets" if "jets" in headers else [*sets, *headers][0]

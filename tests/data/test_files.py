@@ -161,8 +161,18 @@ def test_damaged_chunk(tmp_path, arrays):
 
 def test_ragged_lengths(tmp_path, arrays):
     arrays["tracks"] = arrays["tracks"][:-1]
+    files = Files([write(tmp_path / "a.h5", arrays)])
     with pytest.raises(UserError, match=r"different lengths: jets 20, tracks 19\nin .*a\.h5: row i of each"):
-        Files([write(tmp_path / "a.h5", arrays)])
+        files.require_alike(["jets", "tracks"])
+
+
+def test_datasets_that_are_not_of_jets_may_have_other_lengths(tmp_path, arrays):
+    arrays["eventwise"] = np.zeros(3, [("n", "i4")])
+    files = Files([write(tmp_path / "a.h5", arrays)])
+    files.require_alike(["jets", "tracks"])
+    assert (files.rows, files.lengths["eventwise"]) == (20, (3,))
+    del arrays["jets"]
+    assert Files([write(tmp_path / "b.h5", arrays, jets={})]).rows == 20
 
 
 def test_no_structured_array(tmp_path):
@@ -249,7 +259,7 @@ def test_arrays_behave_like_a_file(arrays):
     with pytest.raises(UserError, match="no dataset 'jet'"):
         source.read("jet", 0, 0, 1)
     with pytest.raises(UserError, match="different lengths: jets 3, tracks 20\nin the notebook"):
-        Arrays({**arrays, "jets": arrays["jets"][:3]}, "the notebook")
+        Arrays({**arrays, "jets": arrays["jets"][:3]}, "the notebook").require_alike(["jets", "tracks"])
     with pytest.raises(UserError, match="'jets' is not a structured array"):
         Arrays({"jets": np.zeros((3, 2))})
 

@@ -262,6 +262,22 @@ def test_missing_variable_and_selection_get_the_nearest():
         Sample("a", arrays, replace(SPEC, streams=(replace(JETS, is_global=False), replace(TRACKS, is_global=True))))
 
 
+def test_ragged_lengths_and_other_datasets(tmp_path):
+    arrays = make_arrays(10)
+    arrays["eventwise"] = np.zeros(3, [("n", "i4")])
+    assert len(read(Sample("a", [write(tmp_path / "a.h5", arrays)], SPEC))) == 10
+    arrays["tracks"] = arrays["tracks"][:9]
+    with pytest.raises(UserError, match=r"datasets of different lengths: jets 10, tracks 9\nin .*b\.h5: row i of each"):
+        Sample("a", [write(tmp_path / "b.h5", arrays)], SPEC)
+
+
+def test_rows_are_counted_by_the_global_stream():
+    arrays = make_arrays(10)
+    muons = {"muons": arrays["jets"], "tracks": arrays["tracks"], "jets": arrays["jets"][:4]}
+    config = replace(SPEC, streams=(replace(JETS, name="muons"), TRACKS), labels=())
+    assert read(Sample("a", muons, config), 3).rows.tolist() == list(range(10))
+
+
 def test_nothing_left_after_the_selection():
     sample = Sample("train", make_arrays(10), spec(jets="pt > 1e9"))
     with pytest.raises(
