@@ -38,7 +38,7 @@ def choose(name: str, wanted: str | None) -> Path:
                 f"choose another, or continue that run with: train fit --resume {wanted}"
             )
         return folder
-    if not name or Path(name).name != name:
+    if name in {"", ".", ".."} or Path(name).name != name:
         raise UserError(f"name = {name!r}: it names a folder and columns, so it has no '/' and is not empty")
     parent = Path("runs").absolute() / name
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

@@ -154,7 +154,6 @@ def _report(evaluation: Evaluation, run: Run) -> None:
         temporary.write_text(json.dumps(evaluation.plain(), indent=2) + "\n", encoding="utf-8")
     parts: list[table.Table | str] = [headline(evaluation)]
     for one in listings(evaluation):
-        left = frozenset({0, len(one.headings) - 1}) if one.headings[0] == "metric" else frozenset({0})
-        parts.append(table.Table(one.title, one.headings, one.rows, left))
+        parts.append(table.Table(one.title, one.headings, one.rows, one.text))
     parts.append(f"predictions: {evaluation.file}\nmetrics: {metrics}")
     table.show(parts)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+from conftest import SMALL
+
+from salt_like.cli import main as dispatcher
+
+
+def fails(arguments, capsys) -> str:
+    assert dispatcher.main(["fit", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert len(message.splitlines()) <= 5
+    return message
+
+
+def test_a_run_folder_holds_everything(trained):
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    assert config["model"]["dim"] == 8
+    assert config["model"]["encoder"]["init_args"]["layers"] == 1
+    assert config["data"]["train"].startswith("/")
+    assert config["data"]["train"].endswith("salt_like/samples/train.h5")
+    assert config["trainer"]["max_epochs"] == 1
+    spec = json.loads((trained / "spec.json").read_text())
+    assert [stream["name"] for stream in spec["streams"]] == ["jets", "tracks"]
+    record = json.loads((trained / "run.json").read_text())
+    assert record["state"] == "finished"
+    assert record["command"].startswith("train fit --config=quickstart --model.dim=8")
+    assert {path.name for path in (trained / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    with (trained / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == ["0"]
+    assert float(rows[0]["val/jets_classification/loss"]) > 0
+
+
+def test_the_last_line_names_the_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert dispatcher.main(["--debug", "fit", *SMALL, "--trainer.limit_train_batches=1", "--name=mine"]) == 0
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    (folder,) = (tmp_path / "runs" / "mine").iterdir()
+    assert last == f"run: {folder}"
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_resume_needs_nothing_but_the_run_and_continues_it(trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    assert dispatcher.main(["--debug", "fit", "--resume", str(run), "--trainer.max_epochs=2"]) == 0
+    assert capsys.readouterr().out.strip().splitlines()[-1] == f"run: {run}"
+    with (run / "metrics.csv").open() as stream:
+        assert [(row["epoch"], row["step"]) for row in csv.DictReader(stream)] == [("0", "3"), ("1", "6")]
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == 6
+
+
+def test_resume_is_the_same_as_training_on(trained, tmp_path):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    options = [*SMALL, "--trainer.max_epochs=2", "--model.schedule=Constant"]
+    assert dispatcher.main(["--debug", "fit", *options, "--run", str(whole)]) == 0
+    assert dispatcher.main(["--debug", "fit", *options, "--trainer.max_epochs=1", "--run", str(halves)]) == 0
+    assert dispatcher.main(["--debug", "fit", "--resume", str(halves), "--trainer.max_epochs=2"]) == 0
+    one, two = (torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in (whole, halves))
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=0, equal_nan=True)
+
+
+def test_an_existing_run_is_refused_and_left_alone(trained, capsys):
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    message = fails([*SMALL, "--run", str(trained)], capsys)
+    assert "the folder exists and is not empty; nothing was changed" in message
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+
+
+def test_ctrl_c_exits_130_and_keeps_the_run(tmp_path, monkeypatch, capsys):
+    from salt_like.training.module import Model
+
+    def interrupted(self, batch, batch_idx):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Model, "training_step", interrupted)
+    assert dispatcher.main(["fit", *SMALL, "--run", str(tmp_path / "run")]) == 130
+    assert capsys.readouterr().err.strip().splitlines()[-1] == "interrupted"
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "interrupted"
+
+
+def test_print_config_resolves_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert dispatcher.main(["fit", *SMALL, "--print_config", "--model.tasks.track_origin.weight=0.25"]) == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["model"]["tasks"]["track_origin"]["init_args"]["weight"] == 0.25
+    assert config["model"]["tasks"]["track_origin"]["class_path"] == "salt_like.tasks.Classification"
+    assert config["model"]["encoder"]["init_args"]["layers"] == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_null_removes_a_task(capsys):
+    arguments = ["--print_config", "--model.tasks.track_vertexing=null", "--model.tasks.track_origin=null"]
+    assert dispatcher.main(["fit", *SMALL, *arguments]) == 0
+    assert list(yaml.safe_load(capsys.readouterr().out)["model"]["tasks"]) == ["jets_classification"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--data.batchsize=3"], ["data.batchsize", "did you mean 'batch_size'"]),
+        (["--model.encodr.layers=3"], ["model.encodr", "did you mean 'encoder'"]),
+        (["--model.encoder.layer=3"], ["model.encoder.layer", "did you mean 'layers'"]),
+        (["--model.encoder.class_path=Transfomer"], ["'Transfomer'", "did you mean 'Transformer'"]),
+        (["--model.encoder.heads=many"], ["model.encoder.heads = 'many'", "an integer"]),
+        (["--model.tasks.track_origin.wieght=1"], ["track_origin.init_args.wieght", "did you mean 'weight'"]),
+        (["--model.tasks.track_origin.class_path=Clasification"], ["did you mean 'Classification'"]),
+        (["--model.tasks.new.class_path=Classification"], ["missing key 'model.tasks.new.init_args.stream'"]),
+        (["--model.tasks.track_orign=null"], ["did you mean 'track_origin'"]),
+        (["--model.weighting=uncertain"], ["model.weighting = 'uncertain'", "did you mean 'uncertainty'"]),
+        (["--model.optimizer.class_path=Adm"], ["no Optimizer is called 'Adm'", "did you mean 'Adam'"]),
+        (["--trainer.max_epoch=3"], ["trainer.max_epoch", "did you mean 'max_epochs'"]),
+        (["--trainer.accumulate_grad_batches=2"], ["set data.accumulate instead"]),
+        (["--data.train=nowhere.h5"], ["data.train: no such file", "nowhere.h5"]),
+        (["--data.inputs.tracks=[d0, z0SinTeta]"], ["z0SinTeta", "did you mean 'z0SinTheta'"]),
+        (["--data.inputs.track=[d0]"], ["no dataset 'track'", "did you mean 'tracks'"]),
+        (["--data.select.jets=pt >"], ["pt >"]),
+        (["--data.requests=[]"], ["'data.requests' is set by 'model.tasks'"]),
+        (["--model.encoder.heads=3"], ["heads"]),
+        (["--config=quikstart"], ["did you mean 'quickstart'"]),
+        (["--resume=here"], ["--resume takes configuration and folder from the run"]),
+        (["--name=a/b"], ["name = 'a/b'"]),
+    ],
+)
+def test_mistakes_get_a_short_message(tmp_path, monkeypatch, capsys, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    message = fails([*SMALL, *arguments], capsys)
+    for part in parts:
+        assert part in message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_nothing_to_train(capsys):
+    assert "give a configuration, such as --config gn2-small" in fails([], capsys)
+
+
+def test_resume_of_something_else(tmp_path, capsys):
+    assert "no run folder" in fails(["--resume", str(tmp_path / "none")], capsys)
+    (tmp_path / "config.yaml").write_text("name: x")
+    assert "the run has no checkpoint" in fails(["--resume", str(tmp_path)], capsys)
+
+
+def test_own_progress_bar_callbacks_and_logger_are_used(tmp_path, capsys):
+    arguments = [one for one in SMALL if "enable_progress_bar" not in one]
+    callbacks = "[{class_path: TQDMProgressBar, init_args: {refresh_rate: 50}}, LearningRateMonitor]"
+    logger = f"{{class_path: CSVLogger, init_args: {{save_dir: {tmp_path}}}}}"
+    given = [f"--trainer.callbacks={callbacks}", f"--trainer.logger={logger}", "--trainer.log_every_n_steps=1"]
+    assert dispatcher.main(["--debug", "fit", *arguments, *given, "--run", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+    (logged,) = tmp_path.rglob("lightning_logs/version_0/metrics.csv")
+    assert "lr-" in logged.read_text().splitlines()[0]
+    assert "Epoch 0: 100%" in capsys.readouterr().err
