@@ -17,11 +17,13 @@ class Listing:
         title: What it shows, with what one must know to read it.
         headings: One per column.
         rows: Cells as text.
+        text: Indices of the columns that hold words rather than numbers.
     """
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    text: frozenset[int] = frozenset({0})
 
 
 def listings(evaluation: Evaluation) -> list[Listing]:
@@ -53,20 +55,33 @@ def with_error(value: float, error: float) -> str:
 def _task(evaluation: Evaluation, task: TaskResult) -> Listing:
     what = "jets" if task.stream == "jets" else f"constituents in {task.stream}"
     title = f"{task.task} on {evaluation.sample}, {task.entries} labelled {what}"
-    return Listing(title, ("metric", "value", "trivial", "trivial prediction"), tuple(_rows(task.metrics)))
+    several = len({metric.name for metric in task.metrics}) < len(task.metrics)
+    return _against_several(title, task.metrics) if several else _against_one(title, task.metrics)
 
 
-def _rows(metrics: tuple[Metric, ...]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    last = ""
-    for metric in metrics:
-        again = metric.name == last  # a second trivial prediction beside the same value
-        name = metric.name + (f" [{metric.unit}]" if metric.unit else "")
-        trivial = "" if metric.baseline is None else with_error(metric.baseline, math.nan)
-        value = "" if again else with_error(metric.value, metric.error)
-        rows.append(("" if again else name, value, trivial, metric.baseline_name))
-        last = metric.name
-    return rows
+def _against_one(title: str, metrics: tuple[Metric, ...]) -> Listing:
+    rows = tuple((_name(one), with_error(one.value, one.error), _trivial(one), one.baseline_name) for one in metrics)
+    return Listing(title, ("metric", "value", "trivial", "trivial prediction"), rows, frozenset({0, 3}))
+
+
+def _against_several(title: str, metrics: tuple[Metric, ...]) -> Listing:
+    """A column for each trivial prediction."""
+    trivial = tuple(dict.fromkeys(metric.baseline_name for metric in metrics))
+    found = {(metric.name, metric.baseline_name): metric for metric in metrics}
+    rows = []
+    for name in dict.fromkeys(metric.name for metric in metrics):
+        first = found[name, trivial[0]]
+        value = with_error(first.value, first.error)
+        rows.append((_name(first), value, *(_trivial(found[name, one]) for one in trivial)))
+    return Listing(title, ("metric", "value", *trivial), tuple(rows))
+
+
+def _name(metric: Metric) -> str:
+    return metric.name + (f" [{metric.unit}]" if metric.unit else "")
+
+
+def _trivial(metric: Metric) -> str:
+    return "" if metric.baseline is None else with_error(metric.baseline, math.nan)
 
 
 def _discriminant(evaluation: Evaluation, result: DiscriminantResult) -> Listing:

@@ -109,6 +109,8 @@ def test_a_perfect_finder_and_the_trivial_ones() -> None:
     assert found["pair efficiency", "no vertex"].baseline == 0
     assert np.isnan(found["pair purity", "no vertex"].baseline)
     assert found["vertex efficiency", "no vertex"].baseline == 0
+    for name in ("vertex efficiency", "vertex purity"):
+        assert found[name, "the truth"].baseline == found[name, "the truth"].value
 
 
 def test_pieces_add_up() -> None:

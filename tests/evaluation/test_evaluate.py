@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from salt_like.errors import UserError
+from salt_like.evaluation import reader
+from salt_like.evaluation.contents import Contents, TaskRecord
+from salt_like.evaluation.evaluate import Cuts, Evaluation, evaluate
+from salt_like.evaluation.metric import Metric
+from salt_like.evaluation.reader import PredictionFile, decode
+from salt_like.evaluation.regression import regress
+from salt_like.evaluation.rejection import WorkingPoint
+from salt_like.evaluation.table import headline, listings, with_error
+from salt_like.spec import DataSpec, Discriminant, Label, Output, Stream, Variable
+
+FLAVOURS = ("ujets", "cjets", "bjets")
+ORIGINS = ("pileup", "primary", "fromB", "fromC")
+N, L = 400, 6
+
+
+def contents(**changes: object) -> Contents:
+    spec = DataSpec(
+        streams=(Stream("jets", (Variable("pt", unit="GeV"),), is_global=True), Stream("tracks", capacity=L)),
+        labels=(
+            Label(
+                "jets", "flavour", "flavour", "class", FLAVOURS, prior=(0.5, 0.3, 0.2), values=((0, 0), (4, 1), (5, 2))
+            ),
+            Label("jets", "mass[pt > 50]", "mass", "real", mean=10.0, unit="GeV", where="pt > 50"),
+            Label("tracks", "origin", "origin", "class", ORIGINS, prior=(0.25,) * 4, ignore=(3,)),
+            Label("tracks", "vertex", "vertex", "index"),
+        ),
+        discriminants=(
+            Discriminant("Db", "bjets", {"cjets": 0.2, "ujets": 0.8}),
+            Discriminant("Dtau", "taujets", {"ujets": 1.0}),
+        ),
+        event=("eventNumber",),
+    )
+    origins = tuple(Output("tracks", f"p{name}", "probability", of_class=name) for name in ORIGINS)
+    mass = (Output("jets", "mass", "value", "GeV"), Output("jets", "mass_stddev", "sigma", "GeV"))
+    flavours = tuple(Output("jets", f"p{name}", "probability", of_class=name) for name in FLAVOURS)
+    tasks = (
+        TaskRecord("flavour", "jets", ("flavour",), flavours),
+        TaskRecord("mass", "jets", ("mass[pt > 50]",), mass),
+        TaskRecord("origin", "tracks", ("origin",), origins),
+        TaskRecord("vertices", "tracks", ("vertex", "origin"), (Output("tracks", "VertexIndex", "index"),)),
+    )
+    return replace(Contents("m", "ttbar", ("a.h5", "b.h5"), "best.ckpt", spec, tasks), **changes)
+
+
+def arrays(seed: int = 0) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    floats = ["pt", "weight", "mass", "mass[pt > 50]", "m_mass", "m_mass_stddev", "m_pujets", "m_pcjets", "m_pbjets"]
+    jets = np.zeros(N, [("eventNumber", "i8"), ("flavour", "i4"), *((name, "f4") for name in floats)])
+    jets["eventNumber"] = np.arange(N) // 2
+    flavour = random.integers(0, 3, N)
+    jets["flavour"] = np.array([0, 4, 5])[flavour]
+    for name in floats:
+        jets[name] = random.uniform(1, 100, N)
+    jets["mass[pt > 50]"] = np.where(jets["pt"] > 50, jets["mass"], np.nan)
+    for name, share in zip(("pujets", "pcjets", "pbjets"), random.dirichlet(np.ones(3), N).T, strict=True):
+        jets[f"m_{name}"] = share
+    kinds = [("origin", "i1"), ("vertex", "i1"), ("VertexIndex", "i4"), ("valid", "?")]
+    tracks = np.zeros((N, L), kinds + [(f"m_p{name}", "f4") for name in ORIGINS])
+    tracks["origin"] = random.integers(-1, 4, (N, L))
+    tracks["vertex"] = random.integers(-1, 3, (N, L))
+    tracks["VertexIndex"] = random.integers(-1, 3, (N, L))
+    tracks["valid"] = random.random((N, L)) < 0.7
+    for name in ORIGINS:
+        tracks[f"m_p{name}"] = np.where(tracks["valid"], random.uniform(0.1, 1, (N, L)), np.nan)
+    return {"jets": jets, "tracks": tracks}
+
+
+def file(path: Path, given: dict[str, np.ndarray] | None = None, **changes: object) -> Path:
+    with h5py.File(path, "w") as out:
+        out.attrs.update(contents(**changes).attributes())
+        for name, array in (given or arrays()).items():
+            out[name] = array
+    return path
+
+
+def named(evaluation: Evaluation, task: str) -> dict[str, Metric]:
+    (result,) = (one for one in evaluation.tasks if one.task == task)
+    return {metric.name: metric for metric in result.metrics}
+
+
+def test_contents_survive(tmp_path: Path) -> None:
+    assert PredictionFile(file(tmp_path / "a.h5", weight="weight")).contents == replace(
+        contents(weight="weight"), version=""
+    )
+
+
+def test_metrics_belong_to_their_columns_and_labels(tmp_path: Path) -> None:
+    content = arrays()
+    jets, tracks = content["jets"], content["tracks"]
+    found = evaluate(file(tmp_path / "a.h5"))
+    assert (found.sample, found.model, found.jets) == ("ttbar", "m", N)
+    assert found.ranges == {"pt": (jets["pt"].min(), jets["pt"].max(), "GeV")}
+    flavour = np.searchsorted([0, 4, 5], jets["flavour"])
+    said = np.stack([jets[f"m_p{name}"] for name in FLAVOURS], 1)
+    assert named(found, "flavour")["cross-entropy"].value == pytest.approx(-np.log(said[np.arange(N), flavour]).mean())
+    assert named(found, "flavour")["accuracy"].value == pytest.approx((said.argmax(1) == flavour).mean())
+    mass = regress(jets["m_mass"], np.where(jets["pt"] > 50, jets["mass"], np.nan), jets["m_mass_stddev"], 10.0, "GeV")
+    assert list(named(found, "mass").values()) == [replace(one, name=f"mass: {one.name}") for one in mass]
+    seen = tracks[tracks["valid"]]
+    origin = np.where(seen["origin"] == 3, -1, seen["origin"])
+    said = np.stack([seen[f"m_p{name}"] for name in ORIGINS], 1)
+    right = (said.argmax(1) == origin)[origin >= 0]
+    assert named(found, "origin")["accuracy"].value == pytest.approx(right.mean())
+    assert [one.entries for one in found.tasks] == [N, (jets["pt"] > 50).sum(), (origin >= 0).sum(), len(seen)]
+
+
+def test_vertices_use_the_origin_said_and_the_true_one(tmp_path: Path) -> None:
+    content = arrays()
+    perfect = {**content, "tracks": content["tracks"].copy()}
+    tracks = perfect["tracks"]
+    heavy = tracks["origin"] >= 2
+    tracks["VertexIndex"] = tracks["vertex"] = np.where(heavy, 1, np.where(tracks["origin"] == 1, 0, -1))
+    for index, name in enumerate(ORIGINS):
+        tracks[f"m_p{name}"] = np.where(tracks["origin"] == index, 0.9, 0.03)
+    spec = contents().spec
+    spec = replace(spec, labels=tuple(replace(one, ignore=()) for one in spec.labels))
+    metrics = named(evaluate(file(tmp_path / "a.h5", perfect, spec=spec)), "vertices")
+    for name in ("pair efficiency", "pair purity", "vertex efficiency", "vertex purity"):
+        assert metrics[name].value == 1, name
+    assert metrics["fake rate (jets without true vertex that have a found one)"].value == 0
+
+
+def test_without_an_origin_all_vertices_count(tmp_path: Path) -> None:
+    spec = contents().spec
+    labels = tuple(one for one in spec.labels if one.key != "origin")
+    tasks = tuple(task for task in contents().tasks if task.name != "origin")
+    tasks = tuple(replace(one, labels=one.labels[:1]) for one in tasks)
+    metrics = named(evaluate(file(tmp_path / "a.h5", spec=replace(spec, labels=labels), tasks=tasks)), "vertices")
+    assert metrics["heavy-flavour pair efficiency"].value == metrics["pair efficiency"].value
+
+
+def test_discriminants_of_missing_classes_are_left_out(tmp_path: Path) -> None:
+    found = evaluate(file(tmp_path / "a.h5"))
+    assert [one.discriminant.name for one in found.discriminants] == ["Db"]
+    assert found.discriminants[0].cuts_from == "ttbar"
+    assert found.cuts.sample == "ttbar"
+
+
+def test_cuts_from_elsewhere(tmp_path: Path) -> None:
+    cuts = Cuts("other", {"Db": (WorkingPoint(0.7, -1e9, (-1e9, -1e9)),)})
+    (result,) = evaluate(file(tmp_path / "a.h5"), cuts).discriminants
+    assert result.cuts_from == "other"
+    assert result.points[0].signal_efficiency == 1
+    assert result.points[0].rejections["ujets"].value == 1
+
+
+def test_weights_enter_the_metrics_of_jets(tmp_path: Path) -> None:
+    content = arrays()
+    content["jets"]["weight"] = content["jets"]["flavour"] == 5
+    found = named(evaluate(file(tmp_path / "a.h5", content, weight="weight")), "flavour")
+    assert found["accuracy"].baseline == 1
+    assert np.isnan(found["AUC bjets against rest"].value)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_size_of_the_pieces_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    path = file(tmp_path / "a.h5")
+    expected = evaluate(path).plain()
+    monkeypatch.setattr(reader, "JETS_PER_CHUNK", size)
+    if size == 1:
+        monkeypatch.setattr(reader, "JETS_PER_CHUNK", 50)
+    found = evaluate(path).plain()
+    assert json.dumps(found["discriminants"]) == json.dumps(expected["discriminants"])
+    for name, task in found["tasks"].items():
+        for metric, other in zip(task["metrics"], expected["tasks"][name]["metrics"], strict=True):
+            assert metric["value"] == pytest.approx(other["value"]), (name, metric["name"])
+
+
+def test_jets_of_an_event_are_left_out_together(tmp_path: Path) -> None:
+    groups = PredictionFile(file(tmp_path / "a.h5")).groups()
+    np.testing.assert_array_equal(groups[::2], groups[1::2])
+    assert len(np.unique(groups)) == reader.GROUPS
+    nameless = replace(contents().spec, event=())
+    groups = PredictionFile(file(tmp_path / "b.h5", spec=nameless)).groups()
+    assert np.bincount(groups).tolist() == [N // reader.GROUPS] * reader.GROUPS
+
+
+def test_decode_maps_ignores_and_refuses() -> None:
+    label = Label("jets", "id", "id", "class", ("a", "b"), values=((0, 0), (5, 1), (15, 1)), ignore=(4,))
+    np.testing.assert_array_equal(decode(label, np.array([0, 5, 15, 4, 7, -3])), [0, 1, 1, -1, -1, -1])
+    plain = Label("jets", "id", "id", "class", ("a", "b"), ignore=(0,))
+    np.testing.assert_array_equal(decode(plain, np.array([0, 1, 2, -1])), [-1, 1, -1, -1])
+    derived = Label("jets", "id[pt > 1]", "id", "class", ("a", "b"), values=((5, 0), (4, 1)))
+    np.testing.assert_array_equal(decode(derived, np.array([0, 1, -1])), [0, 1, -1])
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as out:
+        out["jets"] = np.zeros(3)
+    with pytest.raises(UserError, match=r"not a prediction file of this project: .*other\.h5"):
+        evaluate(tmp_path / "other.h5")
+    with pytest.raises(UserError, match="not a prediction file"):
+        evaluate(tmp_path / "absent.h5")
+
+
+def test_tables_state_what_one_must_know(tmp_path: Path) -> None:
+    found = evaluate(file(tmp_path / "a.h5"))
+    assert headline(found).splitlines()[0] == "sample ttbar: 400 jets, model m"
+    assert headline(found).endswith("GeV")
+    tables = listings(found)
+    assert [len({len(row) for row in table.rows} | {len(table.headings)}) for table in tables] == [1] * 5
+    assert tables[0].title == "flavour on ttbar, 400 labelled jets"
+    assert tables[0].rows[0][0] == "cross-entropy"
+    assert tables[0].rows[0][3] == "training prior"
+    assert tables[1].rows[0][0] == "mass: bias [GeV]"
+    assert tables[3].headings == ("metric", "value", "all in one vertex", "no vertex", "the truth")
+    assert [row[0] for row in tables[3].rows[:2]] == ["pair efficiency", "pair purity"]
+    assert tables[3].rows[0][2:] == ("1", "0", "1")
+    assert tables[-1].title == "Db on ttbar = ln p(bjets) / (0.2 p(cjets) + 0.8 p(ujets)); cuts made on this sample"
+    assert [row[0] for row in tables[-1].rows] == ["60 %", "65 %", "70 %", "77 %", "85 %", "90 %"]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.12345, 0.0123, "0.123 ± 0.012"),
+        (1234.5, 67.8, "1234 ± 68"),
+        (0.5, float("nan"), "0.5"),
+        (1.0, 0.0, "1"),
+        (float("nan"), 1.0, "-"),
+    ],
+)
+def test_digits(value: float, error: float, text: str) -> None:
+    assert with_error(value, error) == text
