@@ -6,7 +6,7 @@ multiplicity stand side by side in rows of about `ROW` slots, and a mask keeps e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,7 @@ class Blocks:
     def attend(self, qkv: Tensor, dropout: float = 0.0) -> Tensor:
         """Attention within each jet: query, key and value ``(T, 3, H, D)`` → ``(T, H, D)``, ``T`` at least 1."""
         if dropout == 0:
-            result: Tensor = _Attend.apply(qkv, self.slots, len(self.indices), *self.indices, *self.masks)
-            return result
+            return _attend(qkv, self.slots, len(self.indices), *self.indices, *self.masks)
         results = []
         for index, mask in zip(self.indices, self.masks, strict=True):
             rows = qkv.index_select(0, index.flatten()).unflatten(0, index.shape)
@@ -127,3 +126,6 @@ class _Attend(torch.autograd.Function):
             parts = parts.view(3, -1, heads, index.shape[1], width).permute(1, 3, 0, 2, 4)  # (R, W, 3, H, D)
             results.append(parts.reshape(-1, 3, heads, width))
         return torch.cat(results).index_select(0, slots), *[None] * (2 + 2 * ctx.number)
+
+
+_attend: Callable[..., Tensor] = _Attend.apply

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from salt_like.batch import Batch
-from salt_like.blocks import LOWEST, Blocks, make_blocks
+from salt_like.blocks import Blocks, make_blocks
 
 
 class Layout(ABC):
@@ -141,15 +141,13 @@ class Padded(Layout):
         return self._masked(x, 0.0).sum(1)
 
     def max(self, x: Tensor) -> Tensor:
-        floor = x.new_full((x.shape[0], 1, *x.shape[2:]), LOWEST)
-        largest = torch.cat([self._masked(x, LOWEST), floor], 1).amax(1)
-        return torch.where(self._valid.any(1)[:, None], largest, torch.zeros_like(largest))
+        some = self._valid.any(1).reshape(-1, *[1] * (x.dim() - 2))
+        largest = self._largest(x)
+        return torch.where(some, largest, torch.zeros_like(largest))
 
     def softmax(self, scores: Tensor) -> Tensor:
-        floor = scores.new_full((scores.shape[0], 1, *scores.shape[2:]), LOWEST)
-        masked = self._masked(scores, LOWEST)
-        largest = torch.cat([masked.detach(), floor], 1).amax(1, keepdim=True)
-        weights = self._masked((masked - largest).exp(), 0.0)
+        scores = self._masked(scores, 0.0)
+        weights = self._masked((scores - self._largest(scores.detach())[:, None]).exp(), 0.0)
         return weights / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
 
     def spread(self, vectors: Tensor) -> Tensor:
@@ -207,6 +205,11 @@ class Padded(Layout):
 
     def blank(self, x: Tensor) -> Tensor:
         return self._masked(x, 0.0)
+
+    def _largest(self, x: Tensor) -> Tensor:
+        lowest = torch.finfo(x.dtype).min
+        floor = x.new_full((x.shape[0], 1, *x.shape[2:]), lowest)
+        return torch.cat([self._masked(x, lowest), floor], 1).amax(1)
 
     def _masked(self, x: Tensor, value: float) -> Tensor:
         mask = self._valid.reshape(*self._valid.shape, *[1] * (x.dim() - 2))
@@ -269,8 +272,11 @@ class Packed(Layout):
 
     def max(self, x: Tensor) -> Tensor:
         index = self.segments.reshape(-1, *[1] * (x.dim() - 1)).expand_as(x)
-        empty = x.new_zeros(self.offsets.shape[0] - 1, *x.shape[1:])
-        return empty.scatter_reduce(0, index, x, "amax", include_self=False)
+        # a start that no value equals: an equal one would take its share of the gradient, even with include_self=False
+        start = x.new_full((self.offsets.shape[0] - 1, *x.shape[1:]), -torch.inf)
+        largest = start.scatter_reduce(0, index, x, "amax", include_self=False)
+        some = (self.counts > 0).reshape(-1, *[1] * (x.dim() - 1))
+        return torch.where(some, largest, torch.zeros_like(largest))
 
     def softmax(self, scores: Tensor) -> Tensor:
         largest = self.max(scores.detach()).index_select(0, self.segments)
@@ -440,7 +446,7 @@ def self_attention(qkv: Tensor, layout: Layout, bias: Sequence[Tensor] | None = 
         # a jet without constituents attends to its padding, whose result nobody reads, rather than to nothing (NaN)
         mask = (valid | ~valid.any(1, keepdim=True))[:, None, None, :]
         if bias is not None:
-            mask = torch.where(mask, bias[number], torch.full_like(bias[number], LOWEST))
+            mask = torch.where(mask, bias[number], torch.finfo(bias[number].dtype).min)
         result = F.scaled_dot_product_attention(query, key, value, mask, dropout)
         results.append(result.transpose(1, 2))
     return layout.from_grids(results)
