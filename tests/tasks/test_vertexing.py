@@ -53,11 +53,11 @@ def test_logit_of_a_pair_does_not_depend_on_its_order():
 def test_factorised_first_layer_is_a_network_on_both_constituents():
     task, jets = randomise(build(hidden=[8, 5])), one_jet([0, 0, 1, 2])
     features = torch.cat([jets.tokens.values[0], jets.pooled.expand(4, -1)], -1)
-    weight, bias = task.project.weight, task.project.bias
+    weight, bias = task.sum.weight, task.sum.bias
     for one, other in ((0, 1), (1, 3), (2, 0)):
         pair = torch.cat([features[one], features[other]])
-        summed = F.linear(pair, torch.cat([weight[:4], weight[:4]], -1), 2 * bias[:4])
-        difference = F.linear(pair, torch.cat([weight[4:], -weight[4:]], -1))
+        summed = F.linear(pair, torch.cat([weight, weight], -1), 2 * bias)
+        difference = F.linear(pair, torch.cat([task.difference.weight, -task.difference.weight], -1))
         expected = task.head(torch.cat([nn.SiLU()(summed), difference.abs()]))
         torch.testing.assert_close(matrix(task, jets)[one, other], expected[0])
 
