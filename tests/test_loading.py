@@ -206,6 +206,30 @@ def test_all_jets_without_tracks_are_refused(tagger: LoadedTagger, tmp_path: Pat
     assert not (tmp_path / "out.h5").exists()
 
 
+@pytest.mark.parametrize(("task", "column"), [("flavour", "GN2_pu"), ("origin", "GN2_ppileup")])
+def test_an_output_that_is_nan_is_refused_with_its_row(run: Path, tmp_path: Path, task: str, column: str) -> None:
+    tagger = load(run)
+    arrays = make_arrays(20)
+    row = int(arrays["tracks"]["valid"].any(1).nonzero()[0][5])
+    # only this jet overflows: nothing else is that large
+    tagger.tagger.task(task).register_forward_hook(_nan_where(row, arrays))
+    sample = Sample("test", [write(tmp_path / "a.h5", arrays)], tagger.spec)
+    with pytest.raises(UserError, match=f"output '{column}' of stream .* is nan for row {row}\n"):
+        SamplePredictor(tagger, sample, Options()).write(tmp_path / "out.h5")
+    assert not (tmp_path / "out.h5").exists()
+
+
+def _nan_where(row: int, arrays: dict[str, np.ndarray]):
+    place = {20: row, int(arrays["tracks"]["valid"].sum()): int(arrays["tracks"]["valid"][:row].sum())}
+
+    def hook(module: torch.nn.Module, inputs: object, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.clone()
+        logits[place[len(logits)]] = torch.nan
+        return logits
+
+    return hook
+
+
 def test_extra_fields_must_exist(tagger: LoadedTagger, tmp_path: Path) -> None:
     sample = Sample("test", [make_file(tmp_path / "a.h5")], tagger.spec)
     with pytest.raises(UserError, match=r"no field 'mas' \(did you mean 'mass'"):

@@ -112,11 +112,14 @@ class _Groups:
 def _groups(jet: Integers, *indices: Integers) -> _Groups:
     """Group constituents of one jet that agree in all indices; none of them negative."""
     member = np.all([index >= 0 for index in indices], 0)
-    keys = np.stack([jet[member], *(index[member].astype(np.int64) for index in indices)])
-    unique, inverse = np.unique(keys, axis=1, return_inverse=True)
+    keys, factor = jet[member].astype(np.int64), 1
+    for index in indices:  # one number stands for all: much faster to sort than columns
+        size = int(index.max(initial=0)) + 1
+        keys, factor = keys * size + index[member], factor * size
+    unique, inverse = np.unique(keys, return_inverse=True)
     of = np.full(len(jet), -1, np.int64)
-    of[member] = inverse.reshape(-1)
-    return _Groups(of, unique[0].astype(np.int64))
+    of[member] = inverse
+    return _Groups(of, unique // factor)
 
 
 def _choose2(number: Integers) -> Integers:
@@ -140,8 +143,8 @@ def _primary(tracks: Tracks, candidate: _Groups) -> Flags:
 
 def _matched(truth: _Groups, found: _Groups, true_vertex: Flags, found_vertex: Flags, jets: int) -> Floats:
     shared = (truth.of >= 0) & (found.of >= 0)
-    pairs, number = np.unique(np.stack([truth.of[shared], found.of[shared]]), axis=1, return_counts=True)
-    true, reco = pairs
+    pairs, number = np.unique(truth.of[shared] * len(found.jet) + found.of[shared], return_counts=True)
+    true, reco = np.divmod(pairs, max(len(found.jet), 1))
     good = true_vertex[true] & found_vertex[reco]
     good &= number >= TRACK_EFFICIENCY * truth.sizes()[true] - 1e-9
     good &= number >= TRACK_PURITY * found.sizes()[reco] - 1e-9

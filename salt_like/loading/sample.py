@@ -16,7 +16,7 @@ from salt_like.data.columns import Columns
 from salt_like.data.sample import Progress, Sample
 from salt_like.errors import UserError
 from salt_like.evaluation.contents import Contents
-from salt_like.loading.tagger import LoadedTagger
+from salt_like.loading.tagger import LoadedTagger, Predictions
 from salt_like.spec import Label
 from salt_like.version import __version__
 
@@ -117,6 +117,7 @@ class SamplePredictor:
 
     def _write(self, writer: PredictionWriter, columns: Columns) -> None:
         found = self.tagger.predict_columns(columns, self.options.batch_size)
+        self._refuse_nan(found, columns)
         for stream, table in self.tables.items():
             values: dict[str, NDArray[Any]] = dict(found[stream])
             for label in self.derived[stream]:
@@ -130,6 +131,21 @@ class SamplePredictor:
                 real = fields[VALID].astype(bool) if VALID in names else np.ones(fields.shape, bool)
                 rows = table.constituents(real, fields, values, columns.counts[stream], columns.positions[stream])
             writer.write(stream, rows)
+
+    def _refuse_nan(self, found: Predictions, columns: Columns) -> None:
+        """NaN stands for "no constituent" in the file, so it must not come from the model."""
+        for stream, values in found.items():
+            counts = columns.counts.get(stream)
+            for name, column in values.items():
+                if np.isfinite(column).all():
+                    continue
+                first = int(np.isfinite(column).argmin())
+                jet = first if counts is None else int(np.searchsorted(np.cumsum(counts), first, side="right"))
+                raise UserError(
+                    f"the model's output '{name}' of stream '{stream}' is {column[first]} for row {columns.rows[jet]}\n"
+                    f"of the sample '{self.sample.name}' (rows of all its files together, from 0)\n"
+                    f"checkpoint: {self.tagger.checkpoint}"
+                )
 
     def _wanted(self, stream: str) -> list[str]:
         """Fields to copy: event identity, inputs and weight of the jets; labels; what was asked for."""

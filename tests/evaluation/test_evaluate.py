@@ -140,6 +140,22 @@ def test_without_an_origin_all_vertices_count(tmp_path: Path) -> None:
     assert metrics["heavy-flavour pair efficiency"].value == metrics["pair efficiency"].value
 
 
+def test_regression_of_constituents_looks_at_those_that_the_model_saw(tmp_path: Path) -> None:
+    content = arrays()
+    random = np.random.default_rng(1)
+    tracks = np.zeros((N, L), [*content["tracks"].dtype.descr, ("d0", "f4"), ("m_d0", "f4")])
+    for name in content["tracks"].dtype.names:
+        tracks[name] = content["tracks"][name]
+    tracks["d0"], tracks["m_d0"] = random.normal(size=(2, N, L))
+    spec = replace(contents().spec, labels=(Label("tracks", "d0", "d0", "real", mean=0.5, unit="mm"),))
+    task = TaskRecord("d0", "tracks", ("d0",), (Output("tracks", "d0", "value"),))
+    found = evaluate(file(tmp_path / "a.h5", {**content, "tracks": tracks}, spec=spec, tasks=(task,)))
+    seen = tracks[tracks["valid"]]
+    assert found.tasks[0].entries == len(seen)
+    assert named(found, "d0")["d0: bias"].value == pytest.approx((seen["m_d0"] - seen["d0"]).mean(dtype="f8"))
+    assert named(found, "d0")["d0: bias"].baseline == pytest.approx((0.5 - seen["d0"]).mean(dtype="f8"))
+
+
 def test_discriminants_of_missing_classes_are_left_out(tmp_path: Path) -> None:
     found = evaluate(file(tmp_path / "a.h5"))
     assert [one.discriminant.name for one in found.discriminants] == ["Db"]
