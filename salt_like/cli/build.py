@@ -179,7 +179,8 @@ def _quieten() -> None:
     """Keeps Lightning's announcements and its advice about loaders off the screen; warnings of substance stay."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers")
+    for message in (".*does not have many workers", ".isinstance.treespec, LeafSpec"):
+        warnings.filterwarnings("ignore", message=message)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from salt_like.training import checkpoint
 if TYPE_CHECKING:
     from salt_like.tagger import Tagger
 
-JETS = 64  # of the batch with which the cost is measured
+JETS = 32  # of the batch with which the cost is measured
 _ROWS_LOOKED_AT = 20_000
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
-import torch
 from lightning import Trainer
-from standins import Attentive, Data, Model, Sorting
+from standins import Attentive, Data, Model
 
 from salt_like.cli import check
 from salt_like.errors import UserError
@@ -127,5 +128,43 @@ def test_arguments_beside_the_signature():
 def test_a_function_by_dotted_path_is_left_to_jsonargparse():
     entry = {"class_path": "torch.optim.swa_utils.get_swa_avg_fn"}
     assert checked("model", optimizer=entry)["optimizer"] == entry
-    assert Sorting.reads("jets", "x")[0].name == "x"
-    assert torch.optim.SGD.__name__ == "SGD"
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "result"),
+    [
+        ([1, "a"], list, [1, "a"]),
+        ({1: "a"}, dict, {1: "a"}),
+        ({"4": "c", "-5": "b"}, dict[int, str], {4: "c", -5: "b"}),  # as a resolved configuration has them
+        ([1, 2.0], tuple[int, ...], [1, 2]),
+        ("simple", Attentive | str, "simple"),
+        ({"rate": 0.2}, Attentive, {"class_path": "standins.Attentive", "init_args": {"rate": 0.2}}),
+        (3, TypeVar("T"), 3),
+        ({"what": 1}, Callable[..., int], {"what": 1}),
+    ],
+)
+def test_values_that_fit(value, hint, result):
+    found = check.visit(value, hint, "x")
+    assert found == result
+    assert repr(found) == repr(result)  # 2 rather than 2.0
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "message"),
+    [
+        ([1.5], list[int] | list[bool], r"^x\[0\] = 1.5: expected an integer$"),
+        ([1], tuple[int, int] | tuple[int, int, int], r"^x = \[1\]: expected a list of"),
+        ("x" * 200, int, r"^x = 'x{76}…: expected an integer$"),
+    ],
+)
+def test_values_that_do_not(value, hint, message):
+    with pytest.raises(UserError, match=message):
+        check.visit(value, hint, "x")
+
+
+def test_a_class_that_passes_keys_on_takes_any_key():
+    class Open:
+        def __init__(self, one: int = 1, **rest: int) -> None:
+            pass
+
+    assert check.section({"two": 2, "one": 3}, Open, "x") == {"two": 2, "one": 3}

@@ -160,4 +160,4 @@ def test_own_progress_bar_callbacks_and_logger_are_used(tmp_path, capsys):
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     (logged,) = tmp_path.rglob("lightning_logs/version_0/metrics.csv")
     assert "lr-" in logged.read_text().splitlines()[0]
-    assert "Epoch 0: 100%" in capsys.readouterr().err
+    assert "Epoch 0: 100%" in capsys.readouterr().out
