@@ -49,6 +49,7 @@ ROWS["label"] = [0, 4, 5, 15, -1]
         ("isnan(pt) or not isfinite(pt)", [0, 0, 1, 0, 1]),
         ("pt == inf or pt == nan", [0, 0, 0, 0, 1]),
         ("abs(eta) < pi / 2", [1, 0, 1, 0, 1]),
+        ("eta * 1e5 == 2.5e5", [0, 1, 0, 0, 0]),
         ("eta > 1e30", [0, 0, 0, 0, 0]),
         ("1 // n == 1 or 1 % n == 1", [0, 1, 1, 1, 1]),
         ("True", [1, 1, 1, 1, 1]),
@@ -70,6 +71,15 @@ def test_works_on_arrays_by_name_and_on_two_dimensions():
     by_name = {name: ROWS[name] for name in ("pt", "n")}
     assert expression(by_name).tolist() == expression(ROWS).tolist()
     assert expression(ROWS[:4].reshape(2, 2)).tolist() == expression(ROWS)[:4].reshape(2, 2).tolist()
+
+
+def test_null_byte_is_a_syntax_error_in_every_python(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise ValueError("source code string cannot contain null bytes")
+
+    monkeypatch.setattr("ast.parse", refuse)
+    with pytest.raises(UserError, match="cannot contain null bytes"):
+        Expression("pt > 3")
 
 
 def test_fields_and_copies():

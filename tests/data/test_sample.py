@@ -331,6 +331,15 @@ def test_limit_is_shared_out_over_the_files(tmp_path, selection):
     same(read(pickle.loads(pickle.dumps(sample))), read(sample))
 
 
+@pytest.mark.parametrize("limit", range(1, 30, 4))
+def test_limit_in_files_that_are_read_in_pieces(monkeypatch, limit):
+    monkeypatch.setattr("salt_like.data.sample.ROWS_PER_CHUNK", 1)  # pieces of 20 rows
+    arrays = make_arrays(100)
+    arrays["jets"]["pt"] = np.where(np.arange(100) % 4 == 3, 1e5, 2e4)  # 5 of each 20, the last row among them
+    sample = Sample("a", arrays, spec(jets="pt > 5e4"), limit=limit)
+    assert read(sample, 9).rows.tolist() == list(range(3, 100, 4))[:limit]
+
+
 def test_limit_beyond_what_there_is():
     sample = Sample("a", make_arrays(10), SPEC, limit=99)
     assert sample.count() == len(read(sample)) == 10
