@@ -27,7 +27,7 @@ def cache(folder, **options) -> Cache:
     return Cache(folder, **{"chunk": 64, **options})
 
 
-class Interrupted(Exception):
+class HaltError(Exception):
     pass
 
 
@@ -37,7 +37,7 @@ class Failing(Readable):
     def chunks(self, *, first=0, last=None):
         for columns in super().chunks(first=first, last=last):
             if len(columns) and columns.rows[0] >= 150:
-                raise Interrupted
+                raise HaltError
             yield columns
 
 
@@ -125,7 +125,7 @@ def test_size_time_and_free_space_are_said_and_progress_is_shown(tmp_path):
 
 def test_interrupted_writing_is_continued_where_it_stopped(tmp_path):
     said: list[str] = []
-    with pytest.raises(Interrupted):
+    with pytest.raises(HaltError):
         cache(tmp_path).columns(Failing(JETS), {}, shuffle=True)
     (info,) = list_caches(tmp_path)
     assert not info.complete
@@ -143,7 +143,7 @@ def test_interrupted_writing_is_continued_where_it_stopped(tmp_path):
 
 
 def test_an_interrupted_writing_with_damaged_files_starts_again(tmp_path):
-    with pytest.raises(Interrupted):
+    with pytest.raises(HaltError):
         cache(tmp_path).columns(Failing(JETS), {}, shuffle=True)
     partial = list_caches(tmp_path)[0].path
     os.truncate(partial / next(iter(Manifest.read(partial).files()))[0], 10)
@@ -296,7 +296,7 @@ def test_listed_newest_first_and_cleared(tmp_path):
 
 
 def test_a_cache_that_is_being_written_is_not_cleared(tmp_path):
-    with pytest.raises(Interrupted):
+    with pytest.raises(HaltError):
         cache(tmp_path).columns(Failing(JETS), {}, shuffle=True)
     partial = list_caches(tmp_path)[0].path
     with Lock(tmp_path / f"{partial.stem}.lock") as lock:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -123,7 +125,7 @@ def test_ranks_share_all_jets_and_have_equally_many_batches(size, world):
     bounds = [one.bounds(batch) for batch in range(ranks[0].batches) for one in ranks]
     assert bounds[0][0] == 0
     assert bounds[-1][1] == size
-    assert all(one[1] == other[0] for one, other in zip(bounds, bounds[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(bounds))
     lengths = [stop - start for start, stop in bounds]
     assert min(lengths) >= 1
     assert max(lengths) <= 21
