@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from salt_like.cli import arguments as command_line
 from salt_like.cli import configuration as configurations
-from salt_like.cli import paths, run_folder
+from salt_like.cli import paths, run_folder, shipped
 from salt_like.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ key with its value. Later configurations and options win over earlier ones."""
 
 def parser() -> command_line.Parser:
     """The options of `train fit`."""
-    made = command_line.Parser("fit", "Trains a tagger and writes a run folder.", epilog=_EPILOG)
+    made = command_line.Parser(
+        "fit",
+        "Trains a tagger and writes a run folder.",
+        epilog=f"{_EPILOG} Shipped configurations: {', '.join(shipped.names())}.",
+    )
     made.add_argument(
         "--config", "-c", action="append", default=[], metavar="FILE", help="a YAML file or a shipped configuration"
     )

@@ -138,7 +138,7 @@ def test_a_function_by_dotted_path_is_left_to_jsonargparse():
         ({"4": "c", "-5": "b"}, dict[int, str], {4: "c", -5: "b"}),  # as a resolved configuration has them
         ([1, 2.0], tuple[int, ...], [1, 2]),
         ("simple", Attentive | str, "simple"),
-        ({"rate": 0.2}, Attentive, {"class_path": "standins.Attentive", "init_args": {"rate": 0.2}}),
+        ({"rate": 0.2}, Callable[[int], Attentive], {"class_path": "standins.Attentive", "init_args": {"rate": 0.2}}),
         (3, TypeVar("T"), 3),
         ({"what": 1}, Callable[..., int], {"what": 1}),
     ],
