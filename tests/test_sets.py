@@ -43,8 +43,8 @@ def set_up(kind, counts, *shape):
 def gradients_agree(x, ours, expected, atol=1e-12):
     weights = torch.linspace(0.5, 2.0, max(ours.numel(), 1), dtype=torch.float64)[: ours.numel()].reshape(ours.shape)
     torch.testing.assert_close(ours, expected, atol=atol, rtol=0)
-    (one,) = torch.autograd.grad((ours * weights).sum() + 0 * x.sum(), x)
-    (other,) = torch.autograd.grad((expected * weights).sum() + 0 * x.sum(), x)
+    (one,) = torch.autograd.grad((ours * weights).sum() + 0 * x.sum(), x, retain_graph=True)
+    (other,) = torch.autograd.grad((expected * weights).sum() + 0 * x.sum(), x, retain_graph=True)
     torch.testing.assert_close(one, other, atol=atol, rtol=0)
 
 
