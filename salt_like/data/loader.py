@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -16,9 +16,9 @@ from salt_like.data.collate import Collator
 from salt_like.data.columns import Columns
 from salt_like.data.packed import PackedColumns
 from salt_like.data.shuffle import EpochOrder, Order, Shards
+from salt_like.data.transfer import Parcel, Step
 from salt_like.errors import UserError
 
-Step: TypeAlias = "Batch | tuple[Batch, ...]"
 Place: TypeAlias = "tuple[int, int]"  # epoch, item
 
 
@@ -192,13 +192,14 @@ class Loader:
     ) -> None:
         self.steps = steps
         self.sampler = Progress(steps)
+        self._packs = workers > 0
         self.batch_sampler = None  # Lightning looks for it where it finds a sampler
-        self._loader: DataLoader[list[Step]] = DataLoader(
+        self._loader: DataLoader[Any] = DataLoader(
             steps,
             batch_size=None,
             sampler=self.sampler,
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=Parcel.of if workers else _as_it_is,
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
             multiprocessing_context=start_method if workers else None,
@@ -211,7 +212,8 @@ class Loader:
         # nothing happens before the first batch is asked for, so that set_epoch may still come
         self.sampler.begin()
         skips = (skip for _, skip in self.steps.items(self.sampler.epoch, self.sampler.done))
-        for steps, skip in zip(self._loader, skips, strict=True):
+        for item, skip in zip(self._loader, skips, strict=True):
+            steps: list[Step] = item.open() if self._packs else item
             for step in steps[skip:]:
                 self.sampler.done += 1
                 yield step

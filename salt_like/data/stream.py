@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from salt_like.batch import Batch
 from salt_like.data.columns import Columns
-from salt_like.data.loader import Place, Preparation, Step, Steps
+from salt_like.data.loader import Place, Preparation, Steps
 from salt_like.data.shuffle import Shards, grouped
+from salt_like.data.transfer import Step
 
 BLOCK = 2000  # rows that are read together
 WINDOW = 65_536  # jets that are shuffled together
