@@ -90,6 +90,18 @@ def test_labels_weights_and_padding_are_not_looked_at(tagger: LoadedTagger) -> N
     close(tagger.predict(bare), tagger.predict(arrays), 0.0)
 
 
+def test_the_model_is_not_shown_labels(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tagger = load(run)
+    (columns,) = Sample("arrays", make_arrays(8), tagger.spec, weight="weight").chunks()
+    assert columns.labels
+    assert columns.weights is not None
+    predict, shown = tagger.tagger.predict, []
+    monkeypatch.setattr(tagger.tagger, "predict", lambda batch: shown.append(batch) or predict(batch))
+    tagger.predict_columns(columns)
+    assert shown[0].labels == {}
+    assert shown[0].weights is None
+
+
 def test_slots_are_those_of_the_given_arrays(tagger: LoadedTagger) -> None:
     arrays = make_arrays(30)
     order = np.random.default_rng(0).permutation(CAPACITY)

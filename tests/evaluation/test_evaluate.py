@@ -179,6 +179,18 @@ def test_weights_enter_the_metrics_of_jets(tmp_path: Path) -> None:
     assert np.isnan(found["AUC bjets against rest"].value)
 
 
+def test_jets_without_weight_do_not_move_the_cuts(tmp_path: Path) -> None:
+    content = arrays()
+    content["jets"]["weight"] = np.arange(N) % 2
+    (weighted,) = evaluate(file(tmp_path / "a.h5", content, weight="weight")).discriminants
+    half = {name: array[1::2] for name, array in content.items()}
+    (expected,) = evaluate(file(tmp_path / "b.h5", half)).discriminants
+    assert [point.cut for point in weighted.points] == [point.cut for point in expected.points]
+    for one, other in zip(weighted.points, expected.points, strict=True):
+        assert one.rejections["ujets"] == other.rejections["ujets"]
+        assert one.signal_error == pytest.approx(other.signal_error)
+
+
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_size_of_the_pieces_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     path = file(tmp_path / "a.h5")

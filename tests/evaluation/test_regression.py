@@ -56,3 +56,11 @@ def test_a_perfect_prediction() -> None:
     found = named(regress(np.arange(1.0, 9), np.arange(1.0, 9)))
     assert found["RMS"].value == 0
     assert found["RMS"].error == 0
+
+
+def test_error_of_the_width_knows_that_its_quantiles_are_correlated() -> None:
+    number, p, density = 10_000, 0.158655, 0.241971  # of a normal distribution: probability below -1, density at -1
+    random = np.random.default_rng(2)
+    found = [named(regress(random.normal(size=number), np.zeros(number))) for _ in range(40)]
+    expected = np.sqrt(p * (1 - 2 * p) / (2 * density**2 * number))
+    assert np.mean([one["half central 68 %"].error for one in found]) == pytest.approx(expected, rel=0.04)
