@@ -100,6 +100,14 @@ def test_print_config_resolves_and_writes_nothing(tmp_path, monkeypatch, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_flat_keys_reach_the_usual_classes(capsys):
+    arguments = ["--print_config", "--model.optimizer.lr=3e-4", "--model.schedule.warmup=0.1"]
+    assert dispatcher.main(["fit", *SMALL, *arguments]) == 0
+    model = yaml.safe_load(capsys.readouterr().out)["model"]
+    assert (model["optimizer"]["class_path"], model["optimizer"]["init_args"]["lr"]) == ("torch.optim.AdamW", 3e-4)
+    assert model["schedule"]["init_args"]["warmup"] == 0.1
+
+
 def test_null_removes_a_task(capsys):
     arguments = ["--print_config", "--model.tasks.track_vertexing=null", "--model.tasks.track_origin=null"]
     assert dispatcher.main(["fit", *SMALL, *arguments]) == 0
