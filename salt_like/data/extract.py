@@ -28,12 +28,14 @@ class Chunk:
         file: File they come from.
         first: Row of the first of them in that file.
         offset: Rows of all files before this one.
+        run: Seed of the generation that the file states.
         rows: Stream → ``(n,)`` or ``(n, N)`` structured array.
     """
 
     file: str
     first: int
     offset: int
+    run: int
     rows: Mapping[str, Rows]
 
 
@@ -64,7 +66,6 @@ class Extractor:
         self.part = part
         self.labelled = labels
         self.truncated: Counter[str] = Counter()
-        self.run = _run(source)
         streams = (one for one in spec.streams if one.is_global or one.variables or labels)
         self._streams = {
             stream.name: _StreamReader(stream, spec if labels else None, source.header(stream.name), self.truncated)
@@ -121,7 +122,7 @@ class Extractor:
             counts=counts,
             labels={stream: some for stream, some in labels.items() if some},
             weights=self._weights(chosen, Place(chunk.file, name, kept + chunk.first)),
-            events=event_hash(chosen, self.event, self.run) if self.event else None,
+            events=event_hash(chosen, self.event, chunk.run) if self.event else None,
             positions=positions,
         )
 
@@ -240,9 +241,3 @@ def is_default(values: NDArray[np.floating], default: float | None) -> NDArray[n
 
 def _yaml(value: float) -> str:
     return {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}.get(str(value), str(value))
-
-
-def _run(source: Source) -> int:
-    """Number of the generation run that a file states; event numbers of different runs are different events."""
-    seed = source.attributes.get("seed", 0)
-    return seed if isinstance(seed, int) else 0

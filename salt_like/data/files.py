@@ -37,12 +37,12 @@ class Files(Source):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(Path(path) for path in paths)
-        self.headers, self.attributes, first_rows = _describe(self.paths[0])
-        rows = [first_rows]
-        for path in self.paths[1:]:
-            headers, _, numbers = _describe(path)
+        described = [_describe(path) for path in self.paths]
+        self.headers, self.attributes, _ = described[0]
+        for path, (headers, _, _) in zip(self.paths, described, strict=True):
             _check_alike(self.headers, headers, self.paths[0], path)
-            rows.append(numbers)
+        self.runs = tuple(_run(attributes) for _, attributes, _ in described)
+        rows = [numbers for _, _, numbers in described]
         self.lengths = {name: tuple(numbers[name] for numbers in rows) for name in self.headers}
         counted = self.lengths[main_stream(self.headers)]
         self.parts = tuple((str(path), number) for path, number in zip(self.paths, counted, strict=True))
@@ -216,6 +216,11 @@ def _check_virtual(path: Path, file: h5py.File) -> None:
     for source in _virtual_sources(path, file):
         if not source.is_file():
             raise UserError(f"no such file: {source}\nto which the virtual datasets of {path} point")
+
+
+def _run(attributes: Mapping[str, Any]) -> int:
+    seed = attributes.get("seed", 0)
+    return seed if isinstance(seed, int) else 0
 
 
 def _attributes(attributes: Any) -> dict[str, Any]:

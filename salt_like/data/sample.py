@@ -123,7 +123,9 @@ class Sample:
         for part, start, stop, _ in self._ranges(20 * ROWS_PER_CHUNK, 0, self.rows):
             jets = self.source.read(self.spec.global_stream.name, part, start, stop)
             keep = extractor.keeps(jets)
-            found.append(np.unique(event_hash(jets if keep is None else jets[keep], extractor.event, extractor.run)))
+            found.append(
+                np.unique(event_hash(jets if keep is None else jets[keep], extractor.event, self.source.runs[part]))
+            )
         return np.unique(np.concatenate(found))
 
     def fields(self, stream: str, names: Sequence[str], rows: NDArray[np.int64]) -> Rows:
@@ -188,7 +190,7 @@ class Sample:
             if extractor.labelled
             else None,
             "weight": [extractor.weight, extractor.weight_scale],
-            "event": [extractor.event, extractor.run],
+            "event": [extractor.event, self.source.runs],
             "part": None if self.part is None else dataclasses.astuple(self.part),
             "limit": self.limit,
         }
@@ -196,7 +198,7 @@ class Sample:
 
     def _read(self, part: int, start: int, stop: int, offset: int) -> Columns:
         rows = {stream: self.source.read(stream, part, start, stop) for stream in self.extractor.streams}
-        return self.extractor(Chunk(self.source.parts[part][0], start, offset, rows))
+        return self.extractor(Chunk(self.source.parts[part][0], start, offset, self.source.runs[part], rows))
 
     def _ranges(self, rows_per_chunk: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """(file, first row, row after the last, rows of the files before) of each chunk, rows counted in the file."""

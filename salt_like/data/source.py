@@ -46,12 +46,15 @@ class Source(ABC):
         parts: Name and number of jets of each part; the jets are counted by the dataset ``jets`` where there is one.
         lengths: Number of rows in each part by dataset; datasets that are not of jets may have others.
         attributes: Attributes of the first file.
+        runs: Seed of the generation that each part states, 0 where it states none; event numbers of different runs are
+            different events.
     """
 
     headers: Mapping[str, Header]
     parts: tuple[tuple[str, int], ...]
     lengths: Mapping[str, tuple[int, ...]]
     attributes: Mapping[str, Any]
+    runs: tuple[int, ...]
 
     @property
     def rows(self) -> int:
@@ -130,6 +133,7 @@ class Arrays(Source):
         self.arrays = dict(arrays)
         self.headers = {key: header_of(key, np.asarray(value), {}, name) for key, value in self.arrays.items()}
         self.attributes: Mapping[str, Any] = {}
+        self.runs = (0,)
         self.lengths = {key: (len(value),) for key, value in self.arrays.items()}
         self.parts = ((name, self.lengths[main_stream(self.headers)][0]),)
 

@@ -304,12 +304,15 @@ def test_split_by_event_covers_every_jet_once():
 
 def test_events_of_another_run_are_other_events(tmp_path):
     arrays = make_arrays(20)
-    one, other, again = (
-        Sample("a", [write(tmp_path / f"{name}.h5", arrays, file={"seed": seed})], SPEC).events()
-        for name, seed in (("a", 1), ("b", 2), ("c", 1))
-    )
+    seeds = {"a": 1, "b": 2, "c": 1, "d": "unknown"}
+    paths = {name: write(tmp_path / f"{name}.h5", arrays, file={"seed": seed}) for name, seed in seeds.items()}
+    one, other, again, none = (Sample("a", [path], SPEC).events() for path in paths.values())
     assert np.intersect1d(one, other).size == 0
     np.testing.assert_array_equal(one, again)
+    np.testing.assert_array_equal(none, Sample("a", arrays, SPEC).events())
+    both = Sample("a", [paths["b"], paths["a"]], SPEC)
+    np.testing.assert_array_equal(both.events(), np.union1d(one, other))
+    np.testing.assert_array_equal(np.unique(read(both).events), both.events())
     assert Sample("a", arrays, replace(SPEC, event=())).events().size == 0
 
 
