@@ -1,0 +1,168 @@
+"""Every block of code in README and docs is executed, resolved or at least known to exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from salt_like.cli import build, configuration
+from salt_like.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((ROOT / "docs").glob("*.md"))
+FENCE = re.compile(r'^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
+LANGUAGES = {
+    "bash",  # executed, `train` within this process
+    "python",  # executed, the blocks of a page one after the other; with a title it is a file of that name
+    "yaml",  # a configuration whose keys and classes must exist; with a title it is a file of that name
+    "sh",  # commands that must exist, but take too long or need the user's files
+    "text",  # not code: output, formulas, trees
+}
+TINY = ["--model.dim=16", "--model.encoder={layers: 1, heads: 2}", "--trainer.max_epochs=1", "--data.num_train=500"]
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    line: int
+    language: str
+    title: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in FENCE.finditer(text):
+        indent, language, title, body = match.groups()
+        body = "\n".join(line.removeprefix(indent) for line in body.splitlines()) + "\n"
+        found.append(Block(page.name, text[: match.start()].count("\n") + 1, language, title or "", body))
+    return found
+
+
+def of(*languages: str) -> list[Block]:
+    return [block for page in PAGES for block in blocks(page) if block.language in languages]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with a small run at the place where `make quickstart` leaves one."""
+    folder = tmp_path_factory.mktemp("docs")
+    before = Path.cwd()
+    environment = pytest.MonkeyPatch()
+    environment.setenv("SALT_LIKE_CACHE", str(folder / "cache"))
+    environment.chdir(folder)
+    assert main(["fit", "--config", "quickstart", "--run", "runs/quickstart/last", *TINY]) == 0
+    assert main(["test", "runs/quickstart/last", "--data.num_test=500"]) == 0
+    environment.undo()
+    assert Path.cwd() == before
+    return folder
+
+
+def commands(text: str) -> list[str]:
+    """The commands of a block of shell, continued lines joined, comments left out."""
+    joined = text.replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def run_bash(block: Block) -> None:
+    for line in commands(block.text):
+        if line.startswith("train "):
+            assert main(shlex.split(line, comments=True)[1:]) == 0, f"{block}: {line}"
+        else:
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            subprocess.run(["bash", "-ec", line], check=True, env={**os.environ, "PATH": path}, timeout=60)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_runs(page, workplace, monkeypatch, capsys):
+    executed = [block for block in blocks(page) if block.language in ("bash", "python") or block.title]
+    monkeypatch.setenv("SALT_LIKE_CACHE", str(workplace / "cache"))
+    monkeypatch.chdir(workplace)
+    monkeypatch.syspath_prepend(str(workplace))
+    names: dict[str, object] = {"__name__": "docs"}
+    for block in executed:
+        if block.title:
+            Path(block.title).write_text(block.text, encoding="utf-8")
+        elif block.language == "bash":
+            run_bash(block)
+        else:
+            exec(compile(block.text, str(block), "exec"), names)
+
+
+@pytest.mark.parametrize("block", of("yaml"), ids=str)
+def test_configurations_have_keys_and_classes_that_exist(block, tmp_path, monkeypatch):
+    content = yaml.safe_load(block.text)
+    assert set(content) <= {"name", "seed", "data", "model", "trainer"}
+    for other in PAGES:  # files that the page has written, such as a module with a class of one's own
+        for file in blocks(other):
+            if file.title.endswith(".py"):
+                (tmp_path / file.title).write_text(file.text, encoding="utf-8")
+    path = tmp_path / "block.yaml"
+    path.write_text(block.text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    is_whole = "inputs" in content.get("data", {}) and "tasks" in content.get("model", {})
+    base = [] if is_whole else ["quickstart"]
+    _, resolved = build.resolve(configuration.load([*base, str(path)]), *build.classes())
+    assert resolved["model"]["tasks"]
+
+
+@pytest.mark.parametrize("block", of("sh"), ids=str)
+def test_commands_exist(block):
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for line in commands(block.text):
+        words = shlex.split(line, comments=True)
+        if words and words[0] == "make":
+            assert {word for word in words[1:] if "=" not in word} <= set(targets), f"{block}: {line}"
+        if words and words[0] == "train" and not words[1].startswith("-"):
+            assert words[1] in COMMANDS, f"{block}: {line}"
+            known = _options(words[1])
+            for word in words[2:]:
+                if word.startswith("--") and word.split("=")[0].split(".")[0] not in known:
+                    raise AssertionError(f"{block}: {line}: unknown {word}")
+
+
+def _options(command: str) -> set[str]:
+    from salt_like.cli.completion import options
+
+    keys = {f"--{key}" for key in ("name", "seed", "data", "model", "trainer")}
+    return {*options(command), *keys, "--help", "--debug", "--force", "--ckpt", "--extra", "--precision", "--salt_mask"}
+
+
+def test_every_block_says_what_it_is():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        found = blocks(page)
+        assert len(re.findall(r"^ *```", text, re.MULTILINE)) == 2 * len(found), page.name
+        for block in found:
+            assert block.language in LANGUAGES, f"{block} is marked '{block.language}'"
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        text = FENCE.sub("", page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_page_is_in_the_menu():
+    class Loader(yaml.SafeLoader):
+        """mkdocs' own tags are of no interest here."""
+
+    Loader.add_multi_constructor("tag:", lambda *_: None)
+    Loader.add_multi_constructor("!", lambda *_: None)
+    menu = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]  # noqa: S506
+    listed = {entry for one in menu for entry in one.values()}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} == listed
