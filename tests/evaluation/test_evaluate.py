@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,3 +263,8 @@ def test_tables_state_what_one_must_know(tmp_path: Path) -> None:
 )
 def test_digits(value: float, error: float, text: str) -> None:
     assert with_error(value, error) == text
+
+
+def test_evaluation_imports_no_torch() -> None:
+    code = "import sys, salt_like.evaluation.table; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
