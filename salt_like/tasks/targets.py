@@ -94,9 +94,7 @@ class Target:
         That is ``factor |d| sigma``, which is exact, and for a logarithm ``y(t) sigma``: ``y`` is then log-normal with
         median ``y(t)``, and this is its standard deviation as long as sigma is small against 1.
         """
-        slope = self._unit(batch)
-        slope = slope.abs() if isinstance(slope, Tensor) else slope
-        return (scaled.exp() if self.logarithmic else 1.0) * sigma * slope
+        return (scaled.exp() if self.logarithmic else 1.0) * sigma * abs(self._unit(batch))
 
     def _unit(self, batch: Batch) -> Tensor | float:
         """``factor d``."""

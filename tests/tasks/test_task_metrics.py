@@ -133,6 +133,14 @@ def test_pairs_joined_rightly_wrongly_and_missed():
     assert found["pair_f1"] == pytest.approx(2 * right / (true.sum() + said.sum()).item())
 
 
+def test_pairs_with_padding_are_not_counted():
+    jets = padded_jets([9, 2, 0, 6])
+    task = Vertexing(SPEC, TOKEN, POOLED, stream="tracks", label="vertex")
+    for name, metric in task.metrics().items():
+        padded = measure(metric, torch.ones(4, 36), jets.batch)
+        assert padded == measure(task.metrics()[name], torch.ones(36 + 1 + 15), packed(jets).batch)
+
+
 def test_states_of_several_processes_add_up(task):
     first, second = padded_jets([3, 0, 9, 5, 8], seed=1), padded_jets([2, 7, 1, 6], seed=2)
     for name, metric in task.metrics().items():
