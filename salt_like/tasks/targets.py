@@ -94,7 +94,8 @@ class Target:
         That is ``factor |d| sigma``, which is exact, and for a logarithm ``y(t) sigma``: ``y`` is then log-normal with
         median ``y(t)``, and this is its standard deviation as long as sigma is small against 1.
         """
-        return (scaled.exp() if self.logarithmic else 1.0) * sigma * abs(self._unit(batch))
+        slope = sigma * self._unit(batch)
+        return (slope * scaled.exp() if self.logarithmic else slope).abs()
 
     def _unit(self, batch: Batch) -> Tensor | float:
         """``factor d``."""
