@@ -22,7 +22,7 @@ ENCODERS = {
     "pre": lambda: Transformer(DIM, 2, 2),
     "post": lambda: Transformer(DIM, 2, 2, norm_place="post", out_dim=6, layer_scale=0.1),
     "hybrid": lambda: Transformer(DIM, 2, 2, norm_place="hybrid", norm="RMSNorm", gated=True, registers=3),
-    "registers": lambda: Transformer(DIM, 1, 4, registers=1, qk_norm=True, feedforward=5, layer_scale=1e-5),
+    "registers": lambda: Transformer(DIM, 1, 2, registers=1, qk_norm=True, feedforward=5, layer_scale=1e-5),
     "deepsets": lambda: DeepSets(DIM, norm="LayerNorm", hidden=10, out_dim=4),
     "context": lambda: DeepSets(DIM, 3, context=True),
 }
@@ -103,7 +103,8 @@ def test_same_gradients_and_weights_after_a_step(case, kind):
         optimiser.step()
     for (name, one), other in zip(networks["packed"].named_parameters(), networks[kind].parameters(), strict=True):
         assert one.grad.isfinite().all(), name
-        assert one.grad.abs().max() > 1e-12 or name.endswith("key.bias"), name
+        # a shift of all keys cancels in the softmax
+        assert one.grad.abs().max() > 1e-12 or name.endswith("key_norm.bias"), name
         torch.testing.assert_close(other.grad, one.grad, atol=1e-9, rtol=1e-9, msg=lambda text, name=name: name + text)
         torch.testing.assert_close(other, one, atol=1e-9, rtol=1e-9)
 
@@ -158,7 +159,7 @@ def test_no_constituents_at_all(case, kind):
     assert outputs["pooled"].shape == (2, network.pooling.dim)
     torch.testing.assert_close(outputs["pooled"][0], outputs["pooled"][1])
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
-    if "registers" in case.values():
+    if case.get("encoder") in ("registers", "hybrid"):
         assert outputs["pooled"].abs().min() > 0
     elif case.get("pooling") != "class":
         assert (outputs["pooled"] == 0).all()
