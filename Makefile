@@ -44,7 +44,7 @@ format: $(VENV)/installed  ## format the code
 	$(BIN)/ruff check --fix .
 
 docs: $(DOCS_VENV)/installed  ## build the documentation into site/; a warning is an error
-	$(DOCS_VENV)/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
 
 $(DOCS_VENV)/installed: .ci/docs.txt
 	test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)

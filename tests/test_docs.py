@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from salt_like.cli import build, configuration
+from salt_like.cli import build, configuration, run_folder
 from salt_like.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r'^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
 LANGUAGES = {
     "bash",  # executed, `train` within this process
@@ -59,14 +59,13 @@ def of(*languages: str) -> list[Block]:
 def workplace(tmp_path_factory):
     """A folder with a small run at the place where `make quickstart` leaves one."""
     folder = tmp_path_factory.mktemp("docs")
-    before = Path.cwd()
     environment = pytest.MonkeyPatch()
     environment.setenv("SALT_LIKE_CACHE", str(folder / "cache"))
+    environment.setenv(run_folder.HANDED_OVER, "")
     environment.chdir(folder)
     assert main(["fit", "--config", "quickstart", "--run", "runs/quickstart/last", *TINY]) == 0
     assert main(["test", "runs/quickstart/last", "--data.num_test=500"]) == 0
     environment.undo()
-    assert Path.cwd() == before
     return folder
 
 
@@ -89,6 +88,7 @@ def run_bash(block: Block) -> None:
 def test_code_runs(page, workplace, monkeypatch, capsys):
     executed = [block for block in blocks(page) if block.language in ("bash", "python") or block.title]
     monkeypatch.setenv("SALT_LIKE_CACHE", str(workplace / "cache"))
+    monkeypatch.setenv(run_folder.HANDED_OVER, "")
     monkeypatch.chdir(workplace)
     monkeypatch.syspath_prepend(str(workplace))
     names: dict[str, object] = {"__name__": "docs"}
@@ -163,6 +163,6 @@ def test_every_page_is_in_the_menu():
 
     Loader.add_multi_constructor("tag:", lambda *_: None)
     Loader.add_multi_constructor("!", lambda *_: None)
-    menu = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]  # noqa: S506
+    menu = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]
     listed = {entry for one in menu for entry in one.values()}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} == listed
