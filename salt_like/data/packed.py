@@ -34,13 +34,14 @@ class PackedColumns:
         _check(folder, self.manifest)
         self._arrays: dict[Entry, Array] | None = None
         self._maps: list[tuple[mmap.mmap, Entry]] = []
+        self._random = False
 
     def __len__(self) -> int:
         return self.manifest.jets
 
     def __getstate__(self) -> dict[str, Any]:
         # another process maps the files itself
-        return {**self.__dict__, "_arrays": None, "_maps": [], "_starts": None}
+        return {**self.__dict__, "_arrays": None, "_maps": [], "_random": False}
 
     def take(self, index: NDArray[np.int64]) -> Columns:
         """The jets at `index` (positions in the cache), in that order, with their constituents."""
@@ -65,7 +66,15 @@ class PackedColumns:
             firsts: First jet of each run.
             lasts: Jet after the last one of each run.
         """
+        if len(firsts) == 0:
+            return
         arrays = self._open()
+        if not self._random:
+            # what is not asked for here is not worth reading: some systems read megabytes around each missing page
+            for memory, _ in self._maps:
+                if len(memory) >= PREFETCHED_BYTES:
+                    memory.madvise(mmap.MADV_RANDOM)
+            self._random = True
         ends = {entry.stream: values for entry, values in arrays.items() if entry.part == "counts"}
         for memory, entry in self._maps:
             if len(memory) < PREFETCHED_BYTES:

@@ -16,7 +16,7 @@ Indices = NDArray[np.int64]
 Item = TypeVar("Item")
 
 CHUNK = 65_536  # jets that a cache shuffles among themselves while it is written
-WINDOW = 262_144  # jets that are shuffled one by one: their bytes should fit in memory several times
+WINDOW = 131_072  # jets that are shuffled one by one: their bytes should fit in memory several times
 RUN = 128  # jets that are read together when the data is larger than a window
 
 

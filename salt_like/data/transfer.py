@@ -20,11 +20,13 @@ class Slot:
 
     Args:
         start: First byte.
+        stop: Byte after the last one.
         shape: Shape of the tensor.
         dtype: Type of its elements.
     """
 
     start: int
+    stop: int
     shape: tuple[int, ...]
     dtype: torch.dtype
 
@@ -49,9 +51,9 @@ class Parcel:
 
         def place(tensor: Tensor) -> Any:
             nonlocal size
-            slot = Slot(size, tuple(tensor.shape), tensor.dtype)
+            slot = Slot(size, size + tensor.numel() * tensor.element_size(), tuple(tensor.shape), tensor.dtype)
             tensors.append((slot, tensor))
-            size += -(-tensor.numel() * tensor.element_size() // ALIGNMENT) * ALIGNMENT
+            size = -(-slot.stop // ALIGNMENT) * ALIGNMENT
             return slot
 
         described = [_map(step, place) for step in steps]
@@ -69,11 +71,7 @@ class Parcel:
         return Parcel(self.steps, self.buffer.pin_memory())
 
     def _view(self, slot: Slot) -> Tensor:
-        number = 1
-        for length in slot.shape:
-            number *= length
-        whole = self.buffer[slot.start : slot.start + number * slot.dtype.itemsize]
-        return whole.view(slot.dtype).view(slot.shape)
+        return self.buffer[slot.start : slot.stop].view(slot.dtype).view(slot.shape)
 
 
 def _map(step: Any, function: Any) -> Any:

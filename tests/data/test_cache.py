@@ -270,7 +270,9 @@ def test_pickled_without_its_arrays(tmp_path):
 def test_prefetch_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("salt_like.data.packed.PREFETCHED_BYTES", 0)
     packed = cache(tmp_path).columns(Readable(JETS), {}, shuffle=False)
-    packed.prefetch(np.array([0, 100, 60]), np.array([10, JETS, 61]))
+    for _ in range(2):
+        packed.prefetch(np.array([0, 100, 60]), np.array([10, JETS, 61]))
+    packed.prefetch(np.array([], int), np.array([], int))
     assert packed.take(np.array([5])).rows.tolist() == [5]
 
 
