@@ -1,7 +1,7 @@
 """Attention within many small sets at once, for the packed layout.
 
 The matrix products of a single jet are far too small to be fast (8 tracks, 16 channels a head). So jets of similar
-multiplicity stand side by side in rows of more than `ROW` slots, and a mask keeps each jet to itself.
+multiplicity stand side by side in rows, and a mask keeps each jet to itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROW = 13  # slots of a row at least, where a jet alone has fewer: 14 to 26 slots are the fastest on a CPU core
+# jets side by side in a row where a jet has at most so many slots: rows of 14 to 26 slots are the fastest on a CPU core
+SIDE = ((3, 8), (6, 4), (13, 2))
 LOWEST = -3.0e38  # a finite stand-in for -inf in float32: exp() of it is 0, and differences with it are never NaN
 
 
@@ -58,7 +59,8 @@ def make_blocks(offsets: Tensor, total: int, buckets: Sequence[Tensor], longest:
     first, start = torch.zeros_like(offsets[:-1]), 0  # first slot of each jet
     for jets, length in zip(buckets, longest, strict=True):
         number = jets.shape[0]
-        side = 1 + ROW // length  # jets side by side in a row
+        # a plain number, also where the length is a symbol of a compiled graph
+        side = next((side for most, side in SIDE if length <= most), 1)
         rows = (number + side - 1) // side
         width = side * length
         begin, end = offsets.index_select(0, jets)[:, None], offsets.index_select(0, jets + 1)[:, None]
