@@ -16,6 +16,7 @@ PACKAGE = Path(salt_like.__file__).parent
 LAYERS = [
     {"version", "errors", "atomic"},
     {"spec", "batch"},
+    {"blocks"},
     {"sets"},
     {"data", "nn"},
     {"tokenizers", "encoders", "tasks"},
@@ -24,7 +25,7 @@ LAYERS = [
     {"loading"},
     {"cli"},
 ]
-LIBRARY = {"spec", "batch", "sets", "nn", "tokenizers", "encoders", "tasks", "tagger", "errors"}
+LIBRARY = {"spec", "batch", "blocks", "sets", "nn", "tokenizers", "encoders", "tasks", "tagger", "errors"}
 LIBRARY_MAY_IMPORT = {
     "torch",
     "torch_geometric",

@@ -26,11 +26,6 @@ from salt_like.training.weighting import FixedWeights, UncertaintyWeights
 Losses = dict[str, tuple[Tensor, Tensor]]
 
 
-def adamw(groups: Iterable[Any], lr: float = 1e-3, weight_decay: float = 1e-2) -> Optimizer:
-    """AdamW (arXiv:1711.05101); biases, norms and scales are not decayed."""
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay)
-
-
 class Model(LightningModule):
     """Trains a tagger.
 
@@ -45,7 +40,7 @@ class Model(LightningModule):
         pooling: How the constituents become one vector.
         attach_global: Give each constituent the variables of its jet as further inputs.
         join_global: Append the jet's own variables, embedded, to the pooled vector.
-        optimizer: Any torch optimiser; AdamW by default.
+        optimizer: Any torch optimiser, AdamW (arXiv:1711.05101) by default; biases, norms and scales are not decayed.
         schedule: Factor on the learning rate over the whole training, set at every step.
         scheduler: Any torch scheduler, in place of `schedule`.
         scheduler_interval: Whether `scheduler` moves every step or every epoch.
@@ -66,8 +61,8 @@ class Model(LightningModule):
         pooling: Callable[[int], Pooling] = AttentionPooling,
         attach_global: bool = True,
         join_global: bool = False,
-        optimizer: Callable[[Iterable[Any]], Optimizer] = adamw,
-        schedule: Schedule | None = None,
+        optimizer: Callable[[Iterable[Any]], Optimizer] = torch.optim.AdamW,
+        schedule: Callable[[], Schedule] = WarmupCosine,
         scheduler: Callable[[Optimizer], LRScheduler | ReduceLROnPlateau] | None = None,
         scheduler_interval: Literal["step", "epoch"] = "epoch",
         weighting: Literal["fixed", "uncertainty"] = "fixed",
@@ -95,7 +90,7 @@ class Model(LightningModule):
         self.combine = combine({name: self.tagger.task(name) for name in tasks})
         self.metrics = nn.ModuleDict({name: nn.ModuleDict(self.tagger.task(name).metrics()) for name in tasks})
         self.optimizer = optimizer
-        self.schedule = schedule or WarmupCosine()
+        self.schedule = schedule()
         self.scheduler = scheduler
         self.scheduler_interval = scheduler_interval
         self._train_losses = torch.compile(self._losses, dynamic=True) if compile else self._losses

@@ -108,7 +108,7 @@ def test_accumulation_in_a_trainer_makes_the_step_of_the_large_batch(tmp_path):
     parts = tuple(jets.packed(whole.take(rows)) for rows in ([0, 2, 5], [1, 3, 4, 6, 7, 8, 9], [10, 11]))
     weights = []
     for content in (jets.packed(whole), parts):
-        one = model(optimizer=partial(torch.optim.SGD, lr=0.1), schedule=Constant())
+        one = model(optimizer=partial(torch.optim.SGD, lr=0.1), schedule=Constant)
         trainer(tmp_path).fit(one, loader([content]))
         assert one.global_step == 1
         weights.append(dict(one.named_parameters()))

@@ -1,0 +1,140 @@
+"""Every shipped configuration trains, in a small version, to better than what is trivial."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from salt_like.cli import main as dispatcher
+from salt_like.cli import run_folder, shipped
+
+SAMPLES = shipped.FOLDER.parent / "samples"
+NAMES = sorted(path.stem for path in shipped.FOLDER.glob("*.yaml"))
+FLAVOUR = [name for name in NAMES if name != "regression"]
+WITH_TRACKS = [name for name in FLAVOUR if name != "dnn"]
+EPOCHS = 5
+SHRUNK = {
+    "name": "small",
+    "data": {
+        "val": str(SAMPLES / "val.h5"),
+        "test": {"mixed": str(SAMPLES / "test.h5")},
+        "batch_size": 50,
+        "num_test": 500,
+    },
+    "model": {"dim": 16, "optimizer": {"lr": 5e-3}},
+    "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu", "enable_progress_bar": False, "gradient_clip_val": 1.0},
+}
+ENCODER = {"encoder": {"layers": 1, "heads": 2}}
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("configurations")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALT_LIKE_CACHE", str(folder / "cache"))
+        patch.setenv(run_folder.HANDED_OVER, "")
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def permuted(work) -> Path:
+    """The training sample with the flavours of its jets dealt out at random."""
+    path = work / "permuted.h5"
+    shutil.copy(SAMPLES / "train.h5", path)
+    with h5py.File(path, "r+") as file:
+        jets = file["jets"][:]
+        jets["flavour_label"] = np.random.default_rng(0).permutation(jets["flavour_label"])
+        file["jets"][...] = jets
+    return path
+
+
+def written(name: str) -> dict:
+    return yaml.safe_load((shipped.FOLDER / f"{name}.yaml").read_text())
+
+
+def train(folder: Path, name: str, sample: Path, epochs: int = EPOCHS) -> list[dict[str, float]]:
+    """Train a small version into `folder`; the metrics of each epoch."""
+    small = {
+        **SHRUNK,
+        "data": {**SHRUNK["data"], "train": str(sample)},
+        "trainer": {**SHRUNK["trainer"], "max_epochs": epochs},
+    }
+    encoder = written(name)["model"].get("encoder", {})
+    if "layers" in encoder:
+        small["model"] = {**SHRUNK["model"], "encoder": {"layers": 1, "heads": 2}}
+        if "out_dim" in encoder:
+            small["model"]["encoder"]["out_dim"] = 8
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    overrides = folder.parent / f"{folder.name}.yaml"
+    overrides.write_text(yaml.safe_dump(small))
+    assert dispatcher.main(["--debug", "fit", "-c", name, "-c", str(overrides), "--run", str(folder)]) == 0
+    with (folder / "metrics.csv").open(newline="") as stream:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+
+
+def prior_entropy() -> float:
+    """Cross-entropy on the validation jets of always answering with the training fractions."""
+    counts = []
+    for sample in ("train", "val"):
+        with h5py.File(SAMPLES / f"{sample}.h5") as file:
+            counts.append(np.bincount(file["jets"]["flavour_label"]))
+    train_counts, val_counts = counts
+    return float(-(val_counts * np.log(train_counts / train_counts.sum())).sum() / val_counts.sum())
+
+
+@pytest.fixture(scope="session")
+def dense(work) -> float:
+    """Validation cross-entropy of the network on jet variables alone."""
+    return train(work / "baseline", "dnn", SAMPLES / "train.h5")[-1]["val/jets_classification/loss"]
+
+
+def test_are_all_here_and_short():
+    assert {"quickstart", "gn2", "gn2-small", "gn3-like", "deepsets", "dnn", "regression"} <= set(NAMES)
+    for name in NAMES:
+        text = (shipped.FOLDER / f"{name}.yaml").read_text()
+        assert len(text.splitlines()) < 60, name
+        assert "&" not in text, f"{name} has an anchor"
+        assert "\n  num_" not in text, f"{name} states a size"
+
+
+@pytest.mark.parametrize("name", FLAVOUR)
+def test_learns_flavour_from_the_right_labels_and_nothing_from_permuted_ones(name, work, dense, permuted, capsys):
+    rows = train(work / name, name, SAMPLES / "train.h5")
+    final = rows[-1]["val/jets_classification/loss"]
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+    # 1,496 validation jets: the statistical error of a cross-entropy is about 0.02
+    assert final < prior_entropy() - 0.045
+    if name in WITH_TRACKS:
+        assert final < dense - 0.04
+    chance = train(work / f"{name}-permuted", name, permuted, epochs=2)
+    # tracks are still learned from their own labels, so that a random head can look lucky, by 0.015 at the most
+    assert chance[-1]["val/jets_classification/loss"] > prior_entropy() - 0.03
+    assert dispatcher.main(["--debug", "test", str(work / name)]) == 0
+    assert "jets_classification on mixed, 500 labelled jets" in capsys.readouterr().out
+    with h5py.File(work / name / "predictions" / "mixed.h5") as file:
+        total = sum(file["jets"][f"small_p{flavour}"].astype(float) for flavour in ("u", "c", "b", "tau"))
+        np.testing.assert_allclose(total, 1, atol=1e-5)
+        tracks = (
+            [column for column in file["tracks"].dtype.names if column == "VertexIndex"] if "tracks" in file else []
+        )
+    assert bool(tracks) == any("Vertexing" in task["class_path"] for task in written(name)["model"]["tasks"].values())
+
+
+def test_regression_beats_the_constant_with_the_right_width(work):
+    rows = train(work / "regression", "regression", SAMPLES / "train.h5")
+    with h5py.File(SAMPLES / "val.h5") as file:
+        jets = file["jets"][:]
+    ratio = jets["ptFromTruthJet"] / jets["pt"]
+    constant = 0.5 * (1 + np.log(2 * np.pi * ratio.var()))
+    assert rows[-1]["val/jet_pt/loss"] < constant - 0.02
+    assert rows[-1]["val/jet_mass/loss"] < 0.5 * rows[0]["val/jet_mass/loss"]
+    assert dispatcher.main(["--debug", "test", str(work / "regression")]) == 0
+    report = json.loads((work / "regression" / "predictions" / "mixed_metrics.json").read_text())
+    assert report
