@@ -158,6 +158,7 @@ def test_deep_sets_by_hand():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch.compile does it itself
 @pytest.mark.parametrize("registers", [0, 1])
 def test_compiles_in_one_graph(registers):
     encoder = Transformer(8, 1, 2, registers=registers)
