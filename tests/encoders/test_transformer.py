@@ -5,6 +5,7 @@ import torch
 from layouts import COUNTS, make_layout, make_tokens, packed_values, randomise
 from torch import nn
 
+from salt_like.blocks import SIDE
 from salt_like.encoders import REGISTERS, DeepSets, Transformer
 from salt_like.sets import Packed, Tokens, partition
 
@@ -173,15 +174,18 @@ def test_compiles_in_one_graph(registers):
         return encoder(tokens).values.square().sum()
 
     torch._dynamo.reset()
+    generator, sides = torch.Generator().manual_seed(0), set()
     compiled = torch.compile(step, backend=backend, fullgraph=True)
     for number in range(8):
-        counts = torch.poisson(torch.full((40 + 3 * number,), 6.0)).long()
+        counts = torch.poisson(torch.full((40 + 3 * number,), 6.0), generator=generator).long()
         buckets = partition(counts, 2)
         longest = tuple(int(counts[group].max()) for group in buckets)
+        sides.add(tuple(sum(length + registers <= most for most, _ in SIDE) for length in longest))
         layout = make_layout("packed", counts)
         x = torch.randn(int(counts.sum()), 8, requires_grad=True)
         gradients = [
             torch.autograd.grad(function(x, layout.offsets, longest, buckets), x)[0] for function in (compiled, step)
         ]
         torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
-    assert len(graphs) <= 3
+    # lengths become symbols in two steps; after that only another number of jets in a row is another graph
+    assert len(graphs) <= 2 + len(sides)
