@@ -11,7 +11,7 @@ from salt_like.batch import Batch
 from salt_like.encoders import Encoder, Transformer
 from salt_like.nn.inputs import InputNorm
 from salt_like.nn.pooling import AttentionPooling, Pooling
-from salt_like.sets import Tokens, layout_of
+from salt_like.sets import Layout, Tokens, layout_of
 from salt_like.spec import DataSpec, Output
 from salt_like.tasks import Task
 from salt_like.tokenizers import DenseTokenizer, Tokenizer
@@ -80,19 +80,24 @@ class Tagger(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Logits of every task."""
-        inputs = {name: norm(batch.inputs[name]) for name, norm in self.norms.items()}
-        tokens = self.encoder(self.tokenize(inputs, batch)) if self.encoder else None
+        layouts = {stream.name: layout_of(batch, stream.name) for stream in self.spec.set_streams}
+        # what stands at padding is not to be trusted, and must not overflow on the way either
+        raw = {
+            name: layouts[name].blank(values) if name in layouts else values for name, values in batch.inputs.items()
+        }
+        inputs = {name: norm(raw[name]) for name, norm in self.norms.items()}
+        tokens = self.encoder(self.tokenize(inputs, layouts)) if self.encoder else None
         pooled = self.pool(tokens, inputs)
         return {name: task(tokens, pooled) for name, task in self.tasks.items()}
 
-    def tokenize(self, inputs: Mapping[str, Tensor], batch: Batch) -> Tokens:
+    def tokenize(self, inputs: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> Tokens:
         """Embed the normalised constituents of every stream and put them together, jet by jet."""
         streams = {}
-        for stream in self.spec.set_streams:
-            layout, values = layout_of(batch, stream.name), inputs[stream.name]
+        for name, layout in layouts.items():
+            values = inputs[name]
             if self.attached:
                 values = torch.cat([values, layout.spread(inputs[self.attached])], -1)
-            streams[stream.name] = (self.tokenizers[stream.name](values), layout)
+            streams[name] = (self.tokenizers[name](values), layout)
         return Tokens.merged(streams)
 
     def pool(self, tokens: Tokens | None, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -106,8 +111,8 @@ class Tagger(nn.Module):
         """Everything the tagger says, as probabilities and in physical units."""
         logits = self(batch)
         predictions: dict[Output, Tensor] = {}
-        for name, task in self.tasks.items():
-            predictions.update(task.predict(logits[name], batch))
+        for name in self.tasks:
+            predictions.update(self.task(name).predict(logits[name], batch))
         return predictions
 
     def task(self, name: str) -> Task:
@@ -117,12 +122,12 @@ class Tagger(nn.Module):
     @property
     def outputs(self) -> tuple[Output, ...]:
         """Everything that `predict` returns, in order."""
-        return tuple(output for task in self.tasks.values() for output in task.outputs)
+        return tuple(output for name in self.tasks for output in self.task(name).outputs)
 
     def _refuse_ambiguous_outputs(self) -> None:
         owners: dict[tuple[str, str], str] = {}
-        for name, task in self.tasks.items():
-            for output in task.outputs:
+        for name in self.tasks:
+            for output in self.task(name).outputs:
                 other = owners.setdefault((output.stream, output.field), name)
                 if other != name:
                     raise ValueError(

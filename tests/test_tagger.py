@@ -23,9 +23,7 @@ TASKS = {
     "origin": partial(Classification, stream="tracks", label="origin", weight=0.5),
     "vertices": partial(Vertexing, stream="tracks", label="vertex", weight=1.5),
     "energy": partial(Regression, stream="jets", label="truth_pt", scale="log"),
-    "energy_and_width": partial(
-        GaussianRegression, stream="jets", label="truth_pt", scale="ratio", denominator="pt"
-    ),
+    "energy_and_width": partial(GaussianRegression, stream="jets", label="truth_pt", scale="ratio", denominator="pt"),
 }
 ENCODERS = {
     "transformer": partial(Transformer, layers=2, heads=2),

@@ -33,7 +33,8 @@ class AveragedModel(nn.Module):
     def update(self, module: nn.Module, step: int) -> None:
         """Move towards `module`; `step` counts the optimiser's steps from 0."""
         keep = min(self.decay, (1 + step) / (10 + step))
-        average, current = list(self.module.parameters()), list(module.parameters())
+        average: list[torch.Tensor] = list(self.module.parameters())
+        current: list[torch.Tensor] = list(module.parameters())
         torch._foreach_mul_(average, keep)
         torch._foreach_add_(average, current, alpha=1 - keep)
         for mine, theirs in zip(self.module.buffers(), module.buffers(), strict=True):

@@ -118,7 +118,7 @@ class Model(LightningModule):
         return loss
 
     def objective(
-        self, parts: Sequence[Batch], backward: Callable[[Tensor], None] = torch.Tensor.backward
+        self, parts: Sequence[Batch], backward: Callable[[Tensor], Any] = torch.Tensor.backward
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What is minimised in one optimiser step over one or more batches.
 
@@ -216,5 +216,6 @@ class Model(LightningModule):
         What does not depend on the losses (the penalty of learned weights) is divided among the batches.
         """
         zero = {name: torch.zeros_like(loss) for name, loss in losses.items()}
-        penalty = self.combine(zero)
-        return self.combine(losses) - penalty + penalty / parts
+        penalty: Tensor = self.combine(zero)
+        share: Tensor = self.combine(losses)
+        return share - penalty + penalty / parts

@@ -14,7 +14,7 @@ def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
     Frozen parameters are left out; a parameter that occurs twice is listed once.
     """
     trainable: list[Parameter] = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in trainable if parameter.dim() >= 2]},
         {"params": [parameter for parameter in trainable if parameter.dim() < 2], "weight_decay": 0.0},
     ]

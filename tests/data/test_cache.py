@@ -19,6 +19,8 @@ from salt_like.data.cache import Cache, CacheUnavailableError, clear_caches, def
 from salt_like.data.columns import Columns
 from salt_like.data.lock import Lock
 from salt_like.data.manifest import Manifest
+from salt_like.data.packed import PackedColumns
+from salt_like.data.writer import Writer
 
 JETS = 230
 
@@ -66,8 +68,9 @@ def test_shuffled_within_chunks_only(tmp_path):
 
 
 def test_integers_take_the_smallest_type_that_fits(tmp_path):
-    # vertex indices grow with the row: int8 in the first chunk, more later
-    packed = cache(tmp_path).columns(Readable(JETS), {}, shuffle=False)
+    # vertex indices grow with the row: int8 fits the first chunk, but not the following ones
+    packed = cache(tmp_path, chunk=32).columns(Readable(JETS), {}, shuffle=False)
+    assert_same(packed.take(np.arange(JETS)), Columns.concatenate(list(Readable(JETS).chunks())))
     stored = {(entry.part, entry.key or entry.stream): entry.stored for entry in packed.manifest.entries}
     assert stored["labels", "vertex"] == "int16"
     assert stored["labels", "origin"] == stored["counts", "tracks"] == stored["positions", "tracks"] == "int8"
@@ -140,6 +143,22 @@ def test_interrupted_writing_is_continued_where_it_stopped(tmp_path):
     whole = cache(tmp_path / "other").columns(Readable(JETS), {}, shuffle=True)
     assert_same(packed.take(np.arange(JETS)), whole.take(np.arange(JETS)))
     assert [info.complete for info in list_caches(tmp_path)] == [True]
+
+
+def test_an_interruption_before_a_type_is_widened_or_after(tmp_path):
+    narrow = Readable(40)
+    for stop in (40, 80):
+        folder = tmp_path / str(stop)
+        writer = Writer(folder, {}, shuffle=False)
+        for columns in narrow.chunks() if stop == 40 else Readable(80, piece=40).chunks():
+            writer.append(columns)
+        again = Writer(folder, {}, shuffle=False)
+        for columns in Readable(JETS, piece=40).chunks(first=stop):
+            if len(columns):
+                again.append(columns)
+        assert again.manifest.next_row == JETS
+        found = PackedColumns(folder).take(np.arange(JETS))
+        assert_same(found, Columns.concatenate(list(Readable(JETS, piece=40).chunks())))
 
 
 def test_an_interrupted_writing_with_damaged_files_starts_again(tmp_path):

@@ -43,7 +43,9 @@ def test_a_lock_of_a_killed_process_is_removed(tmp_path, host):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("host", "process"), [("elsewhere", 1), (socket.gethostname(), os.getpid())])
+@pytest.mark.parametrize(
+    ("host", "process"), [("elsewhere", 1), (socket.gethostname(), os.getpid())], ids=["elsewhere", "here"]
+)
 def test_a_lock_of_a_running_process_stays(tmp_path, host, process):
     path = tmp_path / "x.lock"
     left_by(path, host, process, age=100)
