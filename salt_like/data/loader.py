@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -192,31 +193,50 @@ class Loader:
     ) -> None:
         self.steps = steps
         self.sampler = Progress(steps)
-        self._packs = workers > 0
         self.batch_sampler = None  # Lightning looks for it where it finds a sampler
-        self._loader: DataLoader[Any] = DataLoader(
-            steps,
-            batch_size=None,
-            sampler=self.sampler,
-            num_workers=workers,
-            collate_fn=Parcel.of if workers else _as_it_is,
-            pin_memory=pin_memory,
-            persistent_workers=workers > 0,
-            multiprocessing_context=start_method if workers else None,
-        )
+        self.workers = workers
+        self.start_method = start_method
+        self.pin_memory = pin_memory
+        self._loader: DataLoader[Any] | None = None
+        self._epochs: weakref.WeakSet[Generator[Step, None, None]] = weakref.WeakSet()
 
     def __len__(self) -> int:
         return self.steps.length
 
     def __iter__(self) -> Iterator[Step]:
+        epoch = self._epoch()
+        self._epochs.add(epoch)
+        return epoch
+
+    def close(self) -> None:
+        """End the workers; iterating starts them again."""
+        # left to the garbage collector, torch waits five seconds for each of them
+        for epoch in list(self._epochs):
+            epoch.close()
+        self._loader = None
+
+    def _epoch(self) -> Generator[Step, None, None]:
         # nothing happens before the first batch is asked for, so that set_epoch may still come
         self.sampler.begin()
         skips = (skip for _, skip in self.steps.items(self.sampler.epoch, self.sampler.done))
+        self._loader = self._loader or self._started()
         for item, skip in zip(self._loader, skips, strict=True):
-            steps: list[Step] = item.open() if self._packs else item
+            steps: list[Step] = item.open() if self.workers else item
             for step in steps[skip:]:
                 self.sampler.done += 1
                 yield step
+
+    def _started(self) -> DataLoader[Any]:
+        return DataLoader(
+            self.steps,
+            batch_size=None,
+            sampler=self.sampler,
+            num_workers=self.workers,
+            collate_fn=Parcel.of if self.workers else _as_it_is,
+            pin_memory=self.pin_memory,
+            persistent_workers=self.workers > 0,
+            multiprocessing_context=self.start_method if self.workers else None,
+        )
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and position within it."""

@@ -139,6 +139,7 @@ class Data(LightningDataModule):
         pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
         self.collator = Collator(self.spec, layout, buckets, pairs)
         self._steps: dict[Which, Steps] = {}
+        self._loaders: list[Loader] = []
         self._train_loader: Loader | None = None
         self._state: dict[str, int] | None = None
         self._weight_scale: float | None = None
@@ -176,6 +177,17 @@ class Data(LightningDataModule):
     def predict_dataloader(self) -> list[Loader]:
         """As `test_dataloader`, but labels are neither needed nor read."""
         return [self._loader(self._maker().once(sample)) for sample in self.test_samples(labels=False).values()]
+
+    def teardown(self, stage: str | None = None) -> None:
+        """End the workers.
+
+        Args:
+            stage: What ends.
+        """
+        del stage
+        for loader in self._loaders:
+            loader.close()
+        self._loaders.clear()
 
     def test_samples(self, labels: bool = True) -> dict[str, Sample]:
         """The test samples by name, in the order of their loaders.
@@ -247,7 +259,9 @@ class Data(LightningDataModule):
         return StepMaker(self.cache, self.cache_policy, prepare, self.batch_size, self.accumulate, world)
 
     def _loader(self, steps: Steps) -> Loader:
-        return Loader(steps, self.workers, self.start_method, pin_memory=torch.cuda.is_available())
+        loader = Loader(steps, self.workers, self.start_method, pin_memory=torch.cuda.is_available())
+        self._loaders.append(loader)
+        return loader
 
 
 def _positive(name: str, value: int) -> int:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -176,6 +178,21 @@ def test_an_abandoned_iteration_does_not_disturb_the_next_with_workers(packed):
     next(iter(loader))
     rows_of(expected)
     assert rows_of(loader) == rows_of(expected)
+
+
+def test_workers_end_at_once_when_the_loader_is_closed(packed):
+    loader = Loader(packed_steps(packed), 2, "fork")
+    iterator = iter(loader)
+    next(iterator)
+    workers = multiprocessing.active_children()
+    assert len(workers) >= 2
+    started = time.monotonic()
+    loader.close()
+    assert time.monotonic() - started < 4
+    assert not any(worker.is_alive() for worker in workers)
+    loader.close()
+    assert len(rows_of(loader)) == 12
+    loader.close()
 
 
 def test_without_an_order_the_cache_is_read_in_its_own(packed):
