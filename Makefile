@@ -51,19 +51,18 @@ $(DOCS_VENV)/installed: .ci/docs.txt
 	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/docs.txt
 	touch $@
 
-# torch 2.0 cannot compile the step, and its cross-entropy with label smoothing indexes with booleans
-FLOOR_TESTS ?= tests/test_sets.py tests/test_tokenizers.py tests/test_tagger.py tests/nn tests/encoders tests/tasks \
-  tests/data tests/training tests/callbacks tests/evaluation tests/cli
+# What old versions cannot do: torch 2.0 compiles no step, exports nothing, has no exp() of float16 on a CPU, and its
+# cross-entropy indexes with booleans; Lightning 2.3 resumes from the last batch of an epoch with one batch more.
+FLOOR_SKIPS ?= compile or never_waits or exported or softmax_in_half or resumed_run_sees or cut_short
 
 test-floor: $(FLOOR_VENV)/installed  ## run the tests with the lowest versions: Python 3.10, torch 2.0.1, numpy 1
-	$(FLOOR_VENV)/bin/python -m pytest -m "not slow and not gpu" -k "not compile and not never_waits" \
-	  -o filterwarnings=default $(FLOOR_TESTS) $(PYTEST_OPTIONS)
+	$(FLOOR_VENV)/bin/python -m pytest -m "not slow and not gpu" -k "not ($(FLOOR_SKIPS))" \
+	  -o filterwarnings=default $(PYTEST_OPTIONS)
 
-$(FLOOR_VENV)/installed: .ci/floor.txt
+$(FLOOR_VENV)/installed: .ci/floor.txt pyproject.toml
 	@test -n "$(FLOOR_PYTHON)" || { echo "make test-floor needs Python 3.10 or 3.11: give FLOOR_PYTHON=..."; exit 2; }
 	test -x $(FLOOR_VENV)/bin/python || $(FLOOR_PYTHON) -m venv $(FLOOR_VENV)
-	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/floor.txt
-	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/floor.txt --editable .
 	touch $@
 
 clean:  ## remove what was built, not the runs
