@@ -219,7 +219,8 @@ class Loader:
         # nothing happens before the first batch is asked for, so that set_epoch may still come
         self.sampler.begin()
         skips = (skip for _, skip in self.steps.items(self.sampler.epoch, self.sampler.done))
-        self._loader = self._loader or self._started()
+        if self._loader is None:
+            self._loader = self._started()
         for item, skip in zip(self._loader, skips, strict=True):
             steps: list[Step] = item.open() if self.workers else item
             for step in steps[skip:]:
