@@ -123,7 +123,18 @@ def filled_in(hint: Any) -> int:
 
 
 def _is_class(hint: Any) -> bool:
-    plain = (*_WORDS, *MAPPINGS, *LISTS, tuple, abc.Callable, object, set, bytes, complex)
+    plain = (
+        *_WORDS,
+        *MAPPINGS,
+        *LISTS,
+        tuple,
+        abc.Callable,
+        object,
+        set,
+        bytes,
+        complex,
+        Any,
+    )  # Any is a class from 3.11
     return (
         inspect.isclass(hint) and hint not in plain and hint.__module__ not in {"pathlib", "os"} and not is_record(hint)
     )
