@@ -19,6 +19,7 @@ from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from salt_like.cli import check, class_names, messages
+from salt_like.cli.arguments import TOP_LEVEL
 from salt_like.cli.configuration import LINKED, Configuration
 from salt_like.errors import UserError
 
@@ -77,6 +78,7 @@ class Wiring(LightningCLI):
         """The top-level keys, and what is filled from what."""
         parser.add_argument("--name", type=str, default=DEFAULT_NAME, help="name of the model, prefix of its outputs")
         parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+        parser.add_argument("--keep_best", type=int, default=1, help="number of best checkpoints that are kept")
         parser.link_arguments("name", "model.name")
         parser.link_arguments("seed", "data.seed")
         parser.link_arguments("seed", "seed_everything")
@@ -111,7 +113,7 @@ def resolve(
     if here not in sys.path:
         sys.path.append(here)  # so that classes of the user's own modules can be named
     content = dict(configuration.content)
-    for key, kind in {"name": str, "seed": int}.items():
+    for key, kind in {"name": str, "seed": int, "keep_best": int}.items():
         if key in content:
             content[key] = check.visit(content[key], kind, key)
     for section, owner in {"data": data, "model": model, "trainer": Trainer}.items():
@@ -129,7 +131,7 @@ def resolve(
         )
         resolved = yaml.safe_load(wiring.parser.dump(wiring.config, skip_none=False))
     resolved["data"].pop("spec", None)  # never configured: it belongs to a checkpoint
-    return wiring, {key: resolved[key] for key in ("name", "seed", "data", "model", "trainer")}
+    return wiring, {key: resolved[key] for key in TOP_LEVEL}
 
 
 def build(

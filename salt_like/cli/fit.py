@@ -104,7 +104,8 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
         "files": {key: parsed.config["data"].get(key) for key in ("train", "val", "test")},
     }
     monitor = f"val/{parsed.model.main_task}/loss"
-    usual = assemble.callbacks(run, monitor, contents, facts, interactive=sys.stderr.isatty())
+    best = parsed.config["keep_best"]
+    usual = assemble.callbacks(run, monitor, contents, facts, best, interactive=sys.stderr.isatty())
     configured = {key: value for key, value in parsed.trainer.items() if value is not None}
     own = _as_list(configured.pop("callbacks", []))
     if configured.get("enable_progress_bar") is False or any(isinstance(one, ProgressBar) for one in own):

@@ -45,7 +45,7 @@ def test_keys_are_those_of_the_constructors():
     from salt_like.data.module import Data
     from salt_like.training.module import Model
 
-    wanted = {"name", "seed"}
+    wanted = {"name", "seed", "keep_best"}
     for section, owner in {"data": Data, "model": Model, "trainer": Trainer}.items():
         wanted |= {f"{section}.{name}" for name in inspect.signature(owner).parameters}
     wanted -= {"data.seed", "data.spec", "data.requests", "model.name", "model.spec"}

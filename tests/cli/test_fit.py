@@ -169,3 +169,14 @@ def test_own_progress_bar_callbacks_and_logger_are_used(tmp_path, capsys):
     (logged,) = tmp_path.rglob("lightning_logs/version_0/metrics.csv")
     assert "lr-" in logged.read_text().splitlines()[0]
     assert "Epoch 0: 100%" in capsys.readouterr().out
+
+
+def test_keeps_as_many_best_checkpoints_as_asked_for(tmp_path):
+    several = [one for one in SMALL if "max_epochs" not in one] + ["--trainer.max_epochs=3", "--keep_best=2"]
+    assert dispatcher.main(["--debug", "fit", *several, "--run", str(tmp_path / "run")]) == 0
+    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert names == ["best-2.ckpt", "best.ckpt", "last.ckpt"]
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as stream:
+        losses = [float(row["val/jets_classification/loss"]) for row in csv.DictReader(stream)]
+    epochs = [torch.load(tmp_path / "run" / "checkpoints" / name, weights_only=True)["epoch"] for name in names[1::-1]]
+    assert epochs == sorted(range(3), key=lambda epoch: losses[epoch])[:2]
