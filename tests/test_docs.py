@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from salt_like.cli import build, configuration, run_folder
+from salt_like.cli.arguments import TOP_LEVEL
 from salt_like.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,7 +105,7 @@ def test_code_runs(page, workplace, monkeypatch, capsys):
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
 def test_configurations_have_keys_and_classes_that_exist(block, tmp_path, monkeypatch):
     content = yaml.safe_load(block.text)
-    assert set(content) <= {"name", "seed", "data", "model", "trainer"}
+    assert set(content) <= set(TOP_LEVEL)
     for other in PAGES:  # files that the page has written, such as a module with a class of one's own
         for file in blocks(other):
             if file.title.endswith(".py"):
@@ -137,7 +138,7 @@ def test_commands_exist(block):
 def _options(command: str) -> set[str]:
     from salt_like.cli.completion import options
 
-    keys = {f"--{key}" for key in ("name", "seed", "data", "model", "trainer")}
+    keys = {f"--{key}" for key in TOP_LEVEL}
     return {*options(command), *keys, "--help", "--debug", "--force", "--ckpt", "--extra", "--precision", "--salt_mask"}
 
 
