@@ -80,6 +80,52 @@ def make_blocks(offsets: Tensor, total: int, buckets: Sequence[Tensor], longest:
     return Blocks(tuple(indices), tuple(masks), slots)
 
 
+def mix(qkv: Tensor, index: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Attention within the rows of one bucket.
+
+    Args:
+        qkv: Query, key and value of all constituents, ``(T, 3, H, D)``.
+        index: Constituent in each slot, ``(R, W)``.
+        mask: Added to the scores, ``(R, 1, W, W)``.
+
+    Returns:
+        The result in each slot, ``(R W, H, D)``, and what its gradient needs: query, key and value in rows
+        ``(3, R H, W, D)`` and the weights ``(R H, W, W)``.
+    """
+    heads, width = qkv.shape[-2:]
+    rows, slots = index.shape
+    with torch.autocast(qkv.device.type, enabled=False):
+        grid = qkv.index_select(0, index.flatten()).view(rows, slots, 3, heads, width)
+        flat = grid.permute(2, 0, 3, 1, 4).reshape(3, rows * heads, slots, width)
+        query, key, value = flat.unbind()
+        scores = torch.bmm(query, key.transpose(1, 2)).view(rows, heads, slots, slots)
+        weights = scores.mul_(width**-0.5).add_(mask.to(scores.dtype)).softmax(-1).flatten(0, 1)
+        mixed = torch.bmm(weights, value).view(rows, heads, slots, width)
+    return mixed.transpose(1, 2).reshape(rows * slots, heads, width), flat, weights
+
+
+def mix_backward(gradient: Tensor, index: Tensor, flat: Tensor, weights: Tensor) -> Tensor:
+    """Gradient of `mix` with respect to query, key and value in each slot, ``(R W, 3, H, D)``.
+
+    Args:
+        gradient: Gradient of the result of each constituent, ``(T, H, D)``.
+        index: Constituent in each slot, ``(R, W)``.
+        flat: Second result of `mix`.
+        weights: Third result of `mix`.
+    """
+    heads, width = gradient.shape[-2:]
+    rows, slots = index.shape
+    query, key, value = flat.unbind()
+    grid = gradient.index_select(0, index.flatten()).view(rows, slots, heads, width)
+    grid = grid.transpose(1, 2).reshape(rows * heads, slots, width)
+    d_weights = torch.bmm(grid, value.transpose(1, 2))
+    d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype) * width**-0.5
+    d_query, d_key = torch.bmm(d_scores, key), torch.bmm(d_scores.transpose(1, 2), query)
+    parts = torch.stack([d_query, d_key, torch.bmm(weights.transpose(1, 2), grid)])
+    parts = parts.view(3, rows, heads, slots, width).permute(1, 3, 0, 2, 4)  # (R, W, 3, H, D)
+    return parts.reshape(rows * slots, 3, heads, width)
+
+
 class _Attend(torch.autograd.Function):
     """Gather into rows, attention, and gather back, with a backward that gathers too.
 
@@ -89,40 +135,16 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, slots: Tensor, number: int, *rows: Tensor) -> Tensor:
-        heads, width = qkv.shape[-2:]
-        results, saved = [], []
-        with torch.autocast(qkv.device.type, enabled=False):
-            for index, mask in zip(rows[:number], rows[number:], strict=True):
-                lines, slots_each = index.shape
-                grid = qkv.index_select(0, index.flatten()).view(lines, slots_each, 3, heads, width)
-                flat = grid.permute(2, 0, 3, 1, 4).reshape(3, lines * heads, slots_each, width)
-                query, key, value = flat.unbind()
-                scores = torch.bmm(query, key.transpose(1, 2)).view(lines, heads, slots_each, slots_each)
-                weights = scores.mul_(width**-0.5).add_(mask.to(scores.dtype)).softmax(-1).flatten(0, 1)  # (R H, W, W)
-                mixed = torch.bmm(weights, value).view(lines, heads, slots_each, width)
-                results.append(mixed.transpose(1, 2).reshape(lines * slots_each, heads, width))
-                saved += [flat, weights]
+        mixed = [mix(qkv, index, mask) for index, mask in zip(rows[:number], rows[number:], strict=True)]
         ctx.number = number
-        ctx.save_for_backward(slots, *rows[:number], *saved)
-        return torch.cat(results).index_select(0, slots)
+        ctx.save_for_backward(slots, *rows[:number], *(kept for _, *both in mixed for kept in both))
+        return torch.cat([result for result, *_ in mixed]).index_select(0, slots)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         slots, *rest = ctx.saved_tensors
         indices, saved = rest[: ctx.number], rest[ctx.number :]
-        heads, width = gradient.shape[-2:]
-        results = []
-        for index, flat, weights in zip(indices, saved[::2], saved[1::2], strict=True):
-            lines, slots_each = index.shape
-            query, key, value = flat.unbind()
-            grid = gradient.index_select(0, index.flatten()).view(lines, slots_each, heads, width)
-            grid = grid.transpose(1, 2).reshape(lines * heads, slots_each, width)
-            d_weights = torch.bmm(grid, value.transpose(1, 2))
-            d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype) * width**-0.5
-            d_query, d_key = torch.bmm(d_scores, key), torch.bmm(d_scores.transpose(1, 2), query)
-            parts = torch.stack([d_query, d_key, torch.bmm(weights.transpose(1, 2), grid)])
-            parts = parts.view(3, lines, heads, slots_each, width).permute(1, 3, 0, 2, 4)  # (R, W, 3, H, D)
-            results.append(parts.reshape(lines * slots_each, 3, heads, width))
+        results = [mix_backward(gradient, *one) for one in zip(indices, saved[::2], saved[1::2], strict=True)]
         return torch.cat(results).index_select(0, slots), *[None] * (2 + 2 * ctx.number)
 
 

@@ -20,6 +20,11 @@ from torch import Tensor
 from salt_like.batch import Batch
 from salt_like.blocks import Blocks, make_blocks
 
+try:
+    from salt_like import compiled
+except ImportError:  # torch before 2.4 has no operations of one's own: a compiled step then traces attention's steps
+    compiled = None  # type: ignore[assignment]
+
 
 class Layout(ABC):
     """Which constituents belong to which jet.
@@ -241,16 +246,9 @@ class Packed(Layout):
         self.buckets = buckets or (torch.arange(offsets.shape[0] - 1, device=offsets.device),)
         self.listed = listed
         self._blocks: Blocks | None = None
-        # position of the first slot of each jet in the flattened grids, and the jet of each constituent
+        self._grids: tuple[Tensor, tuple[Tensor, ...]] | None = None
         self._ladder = torch.arange(total, device=offsets.device)
         self.segments = torch.searchsorted(offsets[1:].contiguous(), self._ladder, right=True)
-        slots, start = torch.zeros_like(offsets[:-1]), 0
-        for jets, length in zip(self.buckets, self.longest, strict=True):
-            first = start + torch.arange(jets.shape[0], device=offsets.device) * length
-            slots = slots.index_copy(0, jets, first)
-            start = start + jets.shape[0] * length
-        self._slots = (slots - offsets[:-1]).index_select(0, self.segments) + self._ladder
-        self._indices = tuple(self._index(*bucket) for bucket in zip(self.buckets, self.longest, strict=True))
 
     @property
     def counts(self) -> Tensor:
@@ -288,9 +286,10 @@ class Packed(Layout):
 
     def grids(self, x: Tensor) -> tuple[Tensor, ...]:
         # padding repeats some real constituent: finite values without a copy; grid_valid() says what is real
+        _, indices = self._places()
         if self.total == 0:
-            return tuple(x.new_zeros(*index.shape, *x.shape[1:]) for index in self._indices)
-        return tuple(x.index_select(0, index.flatten()).reshape(*index.shape, *x.shape[1:]) for index in self._indices)
+            return tuple(x.new_zeros(*index.shape, *x.shape[1:]) for index in indices)
+        return tuple(x.index_select(0, index.flatten()).reshape(*index.shape, *x.shape[1:]) for index in indices)
 
     def grid_valid(self) -> tuple[Tensor, ...]:
         return tuple(
@@ -300,7 +299,7 @@ class Packed(Layout):
 
     def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
         flat = [grid.flatten(0, 1) for grid in grids]
-        return (flat[0] if len(flat) == 1 else torch.cat(flat)).index_select(0, self._slots)
+        return (flat[0] if len(flat) == 1 else torch.cat(flat)).index_select(0, self._places()[0])
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.listed is None:
@@ -363,6 +362,18 @@ class Packed(Layout):
 
     def blank(self, x: Tensor) -> Tensor:
         return x
+
+    def _places(self) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Slot of each constituent in the flattened grids, and the constituent in each slot; made at the first use."""
+        if self._grids is None:
+            slots, start = torch.zeros_like(self.offsets[:-1]), 0  # first slot of each jet
+            for jets, length in zip(self.buckets, self.longest, strict=True):
+                first = start + torch.arange(jets.shape[0], device=self.offsets.device) * length
+                slots = slots.index_copy(0, jets, first)
+                start = start + jets.shape[0] * length
+            places = (slots - self.offsets[:-1]).index_select(0, self.segments) + self._ladder
+            self._grids = places, tuple(self._index(*one) for one in zip(self.buckets, self.longest, strict=True))
+        return self._grids
 
     def _index(self, jets: Tensor, length: int) -> Tensor:
         slots = torch.arange(length, device=self.offsets.device)
@@ -439,7 +450,12 @@ def self_attention(qkv: Tensor, layout: Layout, bias: Sequence[Tensor] | None = 
         ``(T, H, D)`` or ``(B, N, H, D)``; finite but without meaning at padding.
     """
     if bias is None and isinstance(layout, Packed):
-        return layout.blocks.attend(qkv, dropout) if layout.total > 0 else qkv.select(-3, 2)
+        if layout.total == 0:
+            return qkv.select(-3, 2)
+        if compiled is not None and dropout == 0 and torch.compiler.is_compiling():
+            attended: Tensor = compiled.attend(qkv, layout.offsets, layout.buckets, layout.longest)
+            return attended
+        return layout.blocks.attend(qkv, dropout)
     results = []
     for number, (grid, valid) in enumerate(zip(layout.grids(qkv), layout.grid_valid(), strict=True)):
         query, key, value = grid.permute(2, 0, 3, 1, 4).unbind()  # (B, H, N, D)

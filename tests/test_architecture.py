@@ -17,6 +17,7 @@ LAYERS = [
     {"version", "errors", "atomic"},
     {"spec", "batch"},
     {"blocks"},
+    {"compiled"},
     {"sets"},
     {"data", "nn"},
     {"tokenizers", "encoders", "tasks"},
@@ -25,7 +26,7 @@ LAYERS = [
     {"loading"},
     {"cli"},
 ]
-LIBRARY = {"spec", "batch", "blocks", "sets", "nn", "tokenizers", "encoders", "tasks", "tagger", "errors"}
+LIBRARY = {"spec", "batch", "blocks", "compiled", "sets", "nn", "tokenizers", "encoders", "tasks", "tagger", "errors"}
 LIBRARY_MAY_IMPORT = {
     "torch",
     "torch_geometric",

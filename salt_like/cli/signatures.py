@@ -136,7 +136,12 @@ def _is_class(hint: Any) -> bool:
         Any,
     )  # Any is a class from 3.11
     return (
-        inspect.isclass(hint) and hint not in plain and hint.__module__ not in {"pathlib", "os"} and not is_record(hint)
+        # on Python 3.10 list[int] passes for a class
+        get_origin(hint) is None
+        and inspect.isclass(hint)
+        and hint not in plain
+        and hint.__module__ not in {"pathlib", "os"}
+        and not is_record(hint)
     )
 
 

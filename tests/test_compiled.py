@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+compiled = pytest.importorskip("salt_like.compiled", reason="torch before 2.4 has no operations of one's own")
+
+from salt_like.sets import Packed, partition, self_attention  # noqa: E402 - after the skip
+
+
+def ragged(jets: int, seed: int, buckets: int = 4):
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.randint(0, 12, (jets,), generator=generator)
+    groups = partition(counts, buckets)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
+    longest = tuple(max(1, int(counts[group].max())) if len(group) else 1 for group in groups)
+    qkv = torch.randn(int(counts.sum()), 3, 2, 4, generator=generator)
+    return qkv, offsets, groups, longest
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_is_the_attention_of_the_packed_layout(seed):
+    qkv, offsets, groups, longest = ragged(20, seed)
+    one, other = qkv.clone().requires_grad_(), qkv.clone().requires_grad_()
+    expected = self_attention(one, Packed(offsets, len(qkv), longest, groups))
+    found = compiled.attend(other, offsets, list(groups), list(longest))
+    torch.testing.assert_close(found, expected)
+    direction = torch.randn_like(expected)
+    (expected * direction).sum().backward()
+    (found * direction).sum().backward()
+    torch.testing.assert_close(other.grad, one.grad)
+
+
+def test_is_a_well_formed_operation():
+    qkv, offsets, groups, longest = ragged(9, 5)
+    arguments = (qkv.double().requires_grad_(), offsets, list(groups), list(longest))
+    torch.library.opcheck(compiled.attend, arguments)
+    torch.autograd.gradcheck(lambda x: compiled.attend(x, *arguments[1:]), arguments[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch.compile does it itself
+def test_a_compiled_step_is_one_graph_for_any_jets():
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph
+
+    def step(qkv, offsets, groups, longest):
+        return self_attention(qkv, Packed(offsets, qkv.shape[0], longest, groups)).square().sum()
+
+    torch._dynamo.reset()
+    function = torch.compile(step, backend=backend, fullgraph=True, dynamic=True)
+    for seed in range(8):
+        batch = ragged(30 + seed, seed)
+        torch.testing.assert_close(function(*batch), step(*batch))
+    assert len(graphs) <= 2
+    assert all("attend" in str(graph.graph) for graph in graphs)
+    assert all("bmm" not in str(graph.graph) for graph in graphs)
