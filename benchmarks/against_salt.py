@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         args.batch_sizes, args.architectures, args.workers = [100], args.architectures[:1], [0]
         args.compile, args.precisions, args.multiplicities = ["no"], args.precisions[:1], [8]
         args.attentions = args.attentions[:1]
+    args.precisions = ["" if precision == "fastest" else precision for precision in args.precisions]
     salt = Framework("salt", args.salt_python, "salt_worker.py", tuple(args.attentions))
     our_attentions = salt.attentions if args.our_worker == salt.script else ("",)
     ours = Framework("ours", args.our_python, args.our_worker, our_attentions)
@@ -62,7 +63,9 @@ def compare(salt: Framework, ours: Framework, case: Case, plan: Plan, searches: 
             searches[key] = search(framework, case.config, _search_plan(case, plan))
             _say(f"fastest for {key}: {_fastest(searches[key])}")
         best = searches[key][0].config
-        chosen.append((framework, with_options(case.config, best.attention, best.compile, best.workers)))
+        chosen.append(
+            (framework, with_options(case.config, best.attention, best.compile, best.workers, best.precision))
+        )
     salt_series, our_series = alternate(chosen, plan)
     return Result(case, salt_series, our_series)
 
@@ -76,13 +79,18 @@ def _search_plan(case: Case, plan: Plan) -> Plan:
 
 def _fastest(trials: list[Trial]) -> str:
     config: WorkerConfig = trials[0].config
-    options = (config.attention or "default", f"compile={config.compile}", f"workers={config.workers}")
+    options = (
+        config.attention or "default",
+        f"precision={config.precision}",
+        f"compile={config.compile}",
+        f"workers={config.workers}",
+    )
     return f"{', '.join(options)}: {trials[0].jets_per_second:.0f} jets/s"
 
 
 def _name(case: Case) -> str:
     config = case.config
-    words = [case.section, config.architecture, config.precision, case.data, f"batch {config.batch_size}"]
+    words = [case.section, config.architecture, config.precision or "fastest", case.data, f"batch {config.batch_size}"]
     return ", ".join([*words, "with vertexing" if config.vertexing else "without vertexing"])
 
 
@@ -103,7 +111,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--scratch", type=Path, help="folder for the files made from --input, kept (default: a temporary one)")
     add("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="tables to measure")
     add("--architectures", nargs="+", choices=("gn2-small", "gn2"), default=["gn2-small", "gn2"])
-    add("--precisions", nargs="+", default=["medium", "highest"], help="matmul precisions; Salt's own is medium")
+    add(
+        "--precisions",
+        nargs="+",
+        default=["fastest", "highest"],
+        choices=["fastest", "medium", "highest"],
+        help="precision of matrix products, the same for both, or the fastest for each; Salt's own is medium",
+    )
     add("--batch-sizes", nargs="+", type=int, default=[256, 1000], help="the first is that of all other tables")
     add("--multiplicities", nargs="+", type=int, default=list(MULTIPLICITIES), help="mean tracks a jet")
     add("--attentions", nargs="+", default=list(SALT_ATTENTIONS), help="Salt's attention backends to search")

@@ -103,7 +103,7 @@ def _row(result: Result) -> str:
     config, ratios = result.case.config, result.ratios
     cells = [
         config.architecture if config.mode != "loader" else "-",
-        config.precision if config.mode != "loader" else "-",
+        (config.precision or "fastest") if config.mode != "loader" else "-",
         result.case.data,
         "yes" if config.vertexing else "no",
         str(config.batch_size),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from worker_config import WorkerConfig
 from worker_process import Answer, Framework, Worker, running, with_options
 
+PRECISIONS = ("medium", "highest")  # of matrix products, searched where a case leaves it open
 SETTLE_SECONDS = 0.3  # loaders fill their prefetch queues before the other side is timed
 
 
@@ -122,7 +123,7 @@ class Trial:
 
 
 def search(framework: Framework, config: WorkerConfig, plan: Plan) -> list[Trial]:
-    """Try every attention with and without compile, then loading processes for the best of these; fastest first.
+    """Try attention, precision and compile in every combination, then loading processes; fastest first.
 
     A set of options that fails (a backend the machine does not have) is left out.
 
@@ -130,16 +131,19 @@ def search(framework: Framework, config: WorkerConfig, plan: Plan) -> list[Trial
         RuntimeError: if every set of options fails.
     """
     trials, failures = [], []
-    for attention, compiled in itertools.product(framework.attentions, plan.compile):
+    precisions = (config.precision,) if config.precision else PRECISIONS
+    for attention, compiled, precision in itertools.product(framework.attentions, plan.compile, precisions):
         try:
-            trials.append(_try(framework, with_options(config, attention, compiled, plan.workers[0]), plan))
+            options = with_options(config, attention, compiled, plan.workers[0], precision)
+            trials.append(_try(framework, options, plan))
         except RuntimeError as error:
             failures.append(str(error))
     if not trials:
         raise RuntimeError("\n".join(failures))
     best = max(trials, key=lambda trial: trial.jets_per_second).config
     for workers in plan.workers[1:]:
-        trials.append(_try(framework, with_options(config, best.attention, best.compile, workers), plan))
+        options = with_options(config, best.attention, best.compile, workers, best.precision)
+        trials.append(_try(framework, options, plan))
     return sorted(trials, key=lambda trial: -trial.jets_per_second)
 
 

@@ -114,6 +114,6 @@ def running(framework: Framework, config: WorkerConfig, threads: int = 1) -> Ite
         worker.close()
 
 
-def with_options(config: WorkerConfig, attention: str, compile: bool, workers: int) -> WorkerConfig:
+def with_options(config: WorkerConfig, attention: str, compile: bool, workers: int, precision: str) -> WorkerConfig:
     """The same case with other options of the framework."""
-    return replace(config, attention=attention, compile=compile, workers=workers)
+    return replace(config, attention=attention, compile=compile, workers=workers, precision=precision)
