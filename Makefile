@@ -9,6 +9,9 @@ FLOOR_VENV ?= .venv-floor
 FLOOR_PYTHON ?= $(shell for name in python3.10 python3.11; do $$name --version >/dev/null 2>&1 && echo $$name && break; done)
 export OMP_NUM_THREADS ?= 1
 
+SALT_VENV ?= .venv-salt
+INPUT ?= salt_like/samples/train.h5
+
 .PHONY: help install quickstart test test-slow lint types format docs test-floor benchmarks clean
 
 help:  ## show this list
@@ -67,5 +70,10 @@ $(FLOOR_VENV)/installed: .ci/floor.txt pyproject.toml
 	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/floor.txt --editable .
 	touch $@
 
+benchmarks: $(VENV)/installed  ## compare training speed with Salt on INPUT=FILE.h5; takes hours
+	test -x $(SALT_VENV)/bin/python || benchmarks/salt_environment.sh $(SALT_VENV)
+	$(BIN)/python benchmarks/against_salt.py --salt-python $(SALT_VENV)/bin/python --input $(INPUT) \
+		--out docs/benchmarks/against_salt
+
 clean:  ## remove what was built, not the runs
-	rm -rf $(VENV) $(DOCS_VENV) $(FLOOR_VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS_VENV) $(FLOOR_VENV) $(SALT_VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
