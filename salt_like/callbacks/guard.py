@@ -29,7 +29,7 @@ class LossGuard(Callback):
 
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
-        self._recent: deque[tuple[int, Tensor]] = deque(maxlen=interval + 1)
+        self._recent: deque[tuple[int, Tensor]] = deque(maxlen=interval)
         self._first: Tensor | None = None
 
     def on_train_batch_end(
@@ -44,7 +44,7 @@ class LossGuard(Callback):
             self._first = torch.full((), -1, dtype=torch.int64, device=loss.device)
         bad = ~torch.isfinite(loss.detach()) & (self._first < 0)
         self._first = torch.where(bad, batch_idx, self._first)
-        if len(self._recent) > self.interval or (batch_idx + 1) % self.interval == 0:
+        if (batch_idx + 1) % self.interval == 0:
             self._check(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -26,6 +26,7 @@ class History(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the rows of a run that is resumed; only now does the trainer know its epoch."""
+        self._start = time.monotonic()  # a run that is resumed in the middle of an epoch does not begin that epoch
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as stream:
                 self.rows = [row for row in csv.DictReader(stream) if int(row["epoch"]) < trainer.current_epoch]

@@ -12,6 +12,7 @@ CLASS_KEYS = frozenset({"class_path", "init_args", "dict_kwargs"})
 # Sections whose entries are named by the user, so that `null` removes one of them.
 _NAMED = frozenset({("model", "tasks")})
 _SAMPLES = frozenset({"train", "val", "test", "fractions"})
+_WITH_CLASSES = frozenset({"model", "trainer"})
 _NAMED_DATA = _SAMPLES | {"inputs", "select", "order", "max_constituents", "defaults", "labels", "discriminants"}
 
 
@@ -20,7 +21,7 @@ def merge(base: dict[str, Any], top: dict[str, Any], where: tuple[str, ...] = ()
 
     Mappings are merged key by key, everything else (lists too) is replaced, and `null` removes a mapping or an entry
     that the user named. An entry of another class replaces the whole entry; plain keys given to an entry with a
-    `class_path` are arguments of that class.
+    `class_path` (or the name of a class alone) are arguments of that class.
 
     Args:
         base: Configuration below.
@@ -42,6 +43,8 @@ def merge(base: dict[str, Any], top: dict[str, Any], where: tuple[str, ...] = ()
             result.pop(key, None)
         elif isinstance(value, dict):
             below = result.get(key)
+            if isinstance(below, str) and path[0] in _WITH_CLASSES:
+                below = {"class_path": below}  # a class by its name alone
             result[key] = _entry(below, value, path) if isinstance(below, dict) else merge({}, value, path)
         else:
             result[key] = copy.deepcopy(value)

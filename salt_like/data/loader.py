@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from salt_like.batch import Batch
@@ -237,6 +238,8 @@ class Loader:
             pin_memory=self.pin_memory,
             persistent_workers=self.workers > 0,
             multiprocessing_context=self.start_method if self.workers else None,
+            # torch's own generator would move by one with every iteration, also with the one that a resumed run begins
+            generator=torch.Generator(),
         )
 
     def state_dict(self) -> dict[str, int]:

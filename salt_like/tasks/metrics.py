@@ -174,7 +174,7 @@ class MeanAbsoluteError(_Residual):
 
 
 class _Pull(Metric, ABC):
-    """Sums over the pulls ``(truth - mean) / sigma`` on the target's scale.
+    """Sums over the pulls ``(mean - truth) / sigma`` on the target's scale.
 
     Args:
         target: What is predicted.
@@ -193,7 +193,7 @@ class _Pull(Metric, ABC):
     def update(self, logits: Tensor, batch: Batch) -> None:
         truth = self.target.scaled(batch)
         logits = logits.float()
-        pull = (truth - logits[..., self.mean]) / sigma_of(logits[..., self.sigma])
+        pull = (logits[..., self.mean] - truth) / sigma_of(logits[..., self.sigma])
         pull = torch.where(truth.isfinite(), pull, 0.0)
         self.sums += torch.stack([truth.isfinite().sum(), pull.sum(), pull.square().sum()])
 

@@ -109,16 +109,20 @@ class Model(LightningModule):
         """Loss of one optimiser step; several batches count as one large one, whatever each holds."""
         parts = (batch,) if isinstance(batch, Batch) else batch
         self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]
-        loss, means = self.objective(parts, lambda part: self.trainer.strategy.backward(part, None))
+        share = self._mean_over_processes if self.trainer.world_size > 1 else None
+        loss, means = self.objective(parts, lambda part: self.trainer.strategy.backward(part, None), share)
         size = sum(part.size for part in parts)
         for name, mean in means.items():
-            self.log(f"train/{name}/loss", mean, on_step=False, on_epoch=True, batch_size=size)
+            self.log(f"train/{name}/loss", mean, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         combined = self.combine(means).detach()
-        self.log("train/loss", combined, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
+        self.log("train/loss", combined, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
         return loss
 
     def objective(
-        self, parts: Sequence[Batch], backward: Callable[[Tensor], Any] = torch.Tensor.backward
+        self,
+        parts: Sequence[Batch],
+        backward: Callable[[Tensor], Any] = torch.Tensor.backward,
+        share: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What is minimised in one optimiser step over one or more batches.
 
@@ -128,11 +132,13 @@ class Model(LightningModule):
         Args:
             parts: The batches.
             backward: Called with the objective of every batch but the last, to propagate it back.
+            share: From the rows of this process to the mean over all processes, whose gradients are averaged: the
+                step is then that of all their batches together. ``None`` for one process.
 
         Returns:
             The objective of the last batch, still to be propagated, and the mean loss of each task over all of them.
         """
-        numbers = self._numbers(parts)
+        numbers = self._numbers(parts, share)
         means: dict[str, Tensor] = {}
         objective = None
         for part in parts:
@@ -148,10 +154,11 @@ class Model(LightningModule):
     def optimizer_zero_grad(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: Lightning calls it between forward and backward, when a step has propagated some batches already."""
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Let the average follow."""
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Let the average follow, before anyone can write a checkpoint of this step."""
+        super().optimizer_step(*args, **kwargs)
         if self.averaged is not None:
-            self.averaged.update(self.tagger, self.global_step - 1)
+            self.averaged.update(self.tagger, self.global_step)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's sums."""
@@ -174,12 +181,12 @@ class Model(LightningModule):
         for name, (total, number) in self._validation_sums.items():
             total, number = self.trainer.strategy.reduce(torch.stack([total, number.to(total)]), reduce_op="sum")
             losses[name] = total / number.clamp(min=1)
-            self.log(f"val/{name}/loss", losses[name], prog_bar=name == self.main_task)
+            self.log(f"val/{name}/loss", losses[name], prog_bar=name == self.main_task, sync_dist=True)
             for label, metric in self.metrics[name].items():  # type: ignore[operator]
-                self.log(f"val/{name}/{label}", metric.compute())
+                self.log(f"val/{name}/{label}", metric.compute(), sync_dist=True)
                 metric.reset()
         if losses:
-            self.log("val/loss", self.combine(losses).detach())
+            self.log("val/loss", self.combine(losses).detach(), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The configured optimiser with parameter groups, and its schedule."""
@@ -203,12 +210,19 @@ class Model(LightningModule):
         return {name: self.tagger.task(name).loss_terms(logits[name], batch) for name in logits}
 
     @torch.no_grad()
-    def _numbers(self, parts: Sequence[Batch]) -> dict[str, Tensor]:
-        """Rows that contribute to each task's loss in all of the parts, at least 1."""
-        return {
-            name: torch.stack([self.tagger.task(name).count(part) for part in parts]).sum().clamp(min=1)
-            for name in self.metrics
-        }
+    def _numbers(self, parts: Sequence[Batch], share: Callable[[Tensor], Tensor] | None) -> dict[str, Tensor]:
+        """Rows that contribute to each task's loss in all of the parts, at least 1 in all processes together."""
+        numbers = [torch.stack([self.tagger.task(name).count(part) for part in parts]).sum() for name in self.metrics]
+        if share is None:
+            numbers = [number.clamp(min=1) for number in numbers]
+        else:
+            numbers = list(share(torch.stack(numbers)).unbind())
+        return dict(zip(self.metrics, numbers, strict=True))
+
+    def _mean_over_processes(self, numbers: Tensor) -> Tensor:
+        """The mean over all processes of numbers of rows, of which there is at least one together."""
+        total = self.trainer.strategy.reduce(numbers, reduce_op="sum")
+        return total.clamp(min=1) / self.trainer.world_size
 
     def _share(self, losses: dict[str, Tensor], parts: int) -> Tensor:
         """The part of the combined loss that stands for one of several batches.

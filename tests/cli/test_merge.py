@@ -75,6 +75,17 @@ def test_the_same_class_keeps_them():
     assert task["model"]["tasks"]["origin"]["init_args"] == {"stream": "tracks", "weight": 2}
 
 
+def test_arguments_after_the_name_of_a_class_are_those_of_that_class():
+    named = merge({"model": {"optimizer": "SGD"}}, nested("model.optimizer.lr", 0.1))
+    assert named == {"model": {"optimizer": {"class_path": "SGD", "init_args": {"lr": 0.1}}}}
+    again = merge(named, nested("model.optimizer.momentum", 0.9))
+    assert again["model"]["optimizer"]["init_args"] == {"lr": 0.1, "momentum": 0.9}
+    other = merge({"trainer": {"logger": "CSVLogger"}}, {"trainer": {"logger": {"class_path": "CometLogger"}}})
+    assert other == {"trainer": {"logger": {"class_path": "CometLogger"}}}
+    samples = merge({"data": {"train": "a.h5"}}, nested("data.train.ttbar", "b.h5"))
+    assert samples == {"data": {"train": {"ttbar": "b.h5"}}}
+
+
 @pytest.mark.parametrize("key", ["model..dim", ".model", "model."])
 def test_empty_part_of_a_key(key):
     with pytest.raises(UserError, match="single dots"):

@@ -111,7 +111,7 @@ def test_pulls_of_each_target():
     found = {name: measure(metric, logits, jets) for name, metric in task.metrics().items()}
     scaled = {"mass": (mass - 50) / 20, "energy": (energy - 90) / 30}
     for column, name in enumerate(("mass", "energy")):
-        pull = (scaled[name] - logits[:, column]) / sigma_of(logits[:, 2 + column])
+        pull = (logits[:, column] - scaled[name]) / sigma_of(logits[:, 2 + column])
         pull = pull[pull.isfinite()]
         torch.testing.assert_close(found[f"pull_mean_{name}"], pull.mean(), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(found[f"pull_width_{name}"], pull.std(correction=0), rtol=1e-4, atol=1e-5)

@@ -245,6 +245,36 @@ def test_the_guard_asks_before_a_checkpoint_is_written(tmp_path):
     assert not run.checkpoints.exists()
 
 
+def test_the_guard_asks_the_device_once_in_an_interval(tmp_path):
+    asked = []
+
+    class Counting(LossGuard):
+        def _check(self, trainer):
+            asked.append(trainer.global_step)
+
+    trainer(tmp_path, callbacks=[Counting(interval=3)]).fit(model(), loader(batches(11)))
+    assert asked == [3, 6, 9]
+
+
+def test_shares_of_several_processes_add_up_to_the_step_of_all_their_batches():
+    whole = jets.make(12)
+    ranks = [whole.take([0, 2, 5]), whole.take([1, 3, 4, 6, 7, 8, 9, 10, 11])]
+    alone = model()
+    jets.randomise(alone.tagger)
+    alone.objective([jets.packed(whole)])[0].backward()
+    numbers = [[alone.tagger.task(name).count(jets.packed(part)) for name in TASKS] for part in ranks]
+    mean = torch.tensor(numbers).sum(0) / 2
+    gradients, asked = [], []
+    for part in ranks:
+        one = model()
+        jets.randomise(one.tagger)
+        one.objective([jets.packed(part)], share=lambda mine: asked.append(mine) or mean)[0].backward()
+        gradients.append([parameter.grad for parameter in one.tagger.parameters()])
+    torch.testing.assert_close(torch.stack(asked), torch.tensor(numbers))
+    for parameter, first, second in zip(alone.tagger.parameters(), *gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, (first + second) / 2, rtol=2e-4, atol=2e-6)
+
+
 def test_optimiser_and_scheduler_are_whatever_torch_has(tmp_path):
     one = model(
         optimizer=partial(torch.optim.RMSprop, lr=0.01, alpha=0.9),
