@@ -94,16 +94,15 @@ def _markdown(
 
 def _head(result: Result) -> list[str]:
     salt, ours = (str(s.ready["framework"]) for s in (result.salt, result.ours))
-    names = ["model", "precision", "data", "vertexing", "batch", f"{salt} jets/s", f"{ours} jets/s", "ratio"]
+    names = ["model", "data", "vertexing", "batch", f"{salt} jets/s", f"{ours} jets/s", "ratio"]
     names += ["smallest to largest", "ratio of CPU time", "Salt MB", "our MB", "Salt's options", "our options"]
-    return ["| " + " | ".join(names) + " |", "|---|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|"]
+    return ["| " + " | ".join(names) + " |", "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|"]
 
 
 def _row(result: Result) -> str:
     config, ratios = result.case.config, result.ratios
     cells = [
         config.architecture if config.mode != "loader" else "-",
-        (config.precision or "fastest") if config.mode != "loader" else "-",
         result.case.data,
         "yes" if config.vertexing else "no",
         str(config.batch_size),
@@ -121,8 +120,8 @@ def _row(result: Result) -> str:
 
 
 def _options(config: WorkerConfig) -> str:
-    parts = [config.attention or "default", "compiled" if config.compile else "eager", f"{config.workers} workers"]
-    return ", ".join(parts[2:] if config.mode == "loader" else parts)
+    parts = [config.attention, config.precision, "compiled" if config.compile else "eager", f"{config.workers} workers"]
+    return ", ".join(parts[3:] if config.mode == "loader" else [part for part in parts if part])
 
 
 def _as_plain(result: Result) -> dict[str, Any]:
