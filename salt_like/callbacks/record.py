@@ -45,8 +45,10 @@ class RunRecord(Callback):
         self._write(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Write why training stopped."""
-        interrupted = isinstance(exception, KeyboardInterrupt)
+        """Write why training stopped, if it had begun."""
+        if "started" not in self.facts:
+            return
+        interrupted = isinstance(exception, (KeyboardInterrupt, SystemExit))  # Ctrl-C, or a signal to end
         reason = type(exception).__name__ + (f": {exception}" if str(exception) else "")
         self._write(trainer, state="interrupted" if interrupted else "failed", stopped=_now(), reason=reason)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from salt_like.cli import table
 from salt_like.cli.arguments import Parser, overrides
 from salt_like.cli.configuration import load
+from salt_like.cli.predict import positive
+from salt_like.cli.progress import shown
 
 if TYPE_CHECKING:
     from salt_like.training.speed import Rate
@@ -30,7 +32,7 @@ def main(arguments: list[str]) -> int:
     parser = Parser("bench", "Speed of a configuration or a run: loader, forward pass, training step, prediction.")
     parser.add_argument("what", help="a configuration (file or shipped name) or the folder of a run")
     parser.add_argument("--seconds", type=float, default=5.0, help="time spent on each kind of work")
-    parser.add_argument("--batches", type=int, default=8, help="different batches kept in memory")
+    parser.add_argument("--batches", type=positive, default=8, help="different batches kept in memory")
     known, rest = parser.parse_known_args(arguments)
     folder = Path(known.what)
     source = str(folder / "config.yaml") if folder.is_dir() else known.what
@@ -41,8 +43,9 @@ def main(arguments: list[str]) -> int:
     from salt_like.cli.build import build
     from salt_like.training.speed import matrix_rate, measure
 
-    parsed = build(configuration)
-    parsed.data.setup("fit")
+    with shown():
+        parsed = build(configuration)
+        parsed.data.setup("fit")
     peak = matrix_rate()
     rates = measure(parsed.model, parsed.data.train_dataloader(), known.batches, known.seconds)
     parameters = sum(parameter.numel() for parameter in parsed.model.tagger.parameters())

@@ -25,6 +25,7 @@ from salt_like.errors import UserError
 
 if TYPE_CHECKING:
     from salt_like.data.module import Data
+    from salt_like.spec import DataSpec
     from salt_like.training.module import Model
 
 DEFAULT_NAME = "tagger"
@@ -88,8 +89,14 @@ class Wiring(LightningCLI):
     def instantiate_classes(self) -> None:
         """Nothing: `build` does it, after the configuration has been read."""
 
-    def build(self) -> tuple[Any, Any, dict[str, Any]]:
-        """Model, data, and the arguments of the trainer."""
+    def build(self, spec: DataSpec | None = None) -> tuple[Any, Any, dict[str, Any]]:
+        """Model, data, and the arguments of the trainer.
+
+        Args:
+            spec: Description of the data that a checkpoint holds; ``None`` to find it from the training files.
+        """
+        if spec is not None:
+            self.config.data["spec"] = spec
         built = self.parser.instantiate_classes(self.config)
         trainer = dict(built.trainer.as_dict())
         return built.model, built.data, trainer
@@ -116,6 +123,10 @@ def resolve(
     for key, kind in {"name": str, "seed": int, "keep_best": int}.items():
         if key in content:
             content[key] = check.visit(content[key], kind, key)
+    if content.get("keep_best", 0) < 0:
+        raise UserError(f"keep_best = {content['keep_best']}: it is a number of checkpoints, 0 or more")
+    if not 0 <= content.get("seed", 0) < 2**32:
+        raise UserError(f"seed = {content['seed']}: a seed is from 0 to {2**32 - 1}")
     for section, owner in {"data": data, "model": model, "trainer": Trainer}.items():
         linked = {key.partition(".")[2] for key in LINKED if key.startswith(f"{section}.")}
         content[section] = check.section(content.get(section) or {}, owner, section, linked)
@@ -138,6 +149,7 @@ def build(
     configuration: Configuration,
     model: type[LightningModule] | None = None,
     data: type[LightningDataModule] | None = None,
+    spec: DataSpec | None = None,
 ) -> Parsed:
     """Model and data of a configuration.
 
@@ -145,27 +157,29 @@ def build(
         configuration: What the user configured.
         model: Class of the Lightning module, this package's own by default.
         data: Class of the data module, this package's own by default.
+        spec: Description of the data that a checkpoint holds, which wins over the files.
 
     Raises:
         UserError: Something in the configuration or in the data is wrong.
     """
     default_model, default_data = classes()
     wiring, resolved = resolve(configuration, model or default_model, data or default_data)
-    return instantiate(wiring, resolved)
+    return instantiate(wiring, resolved, spec)
 
 
-def instantiate(wiring: Wiring, resolved: dict[str, Any]) -> Parsed:
+def instantiate(wiring: Wiring, resolved: dict[str, Any], spec: DataSpec | None = None) -> Parsed:
     """Model and data of a configuration that `resolve` has read.
 
     Args:
         wiring: First result of `resolve`.
         resolved: Second result of `resolve`.
+        spec: Description of the data that a checkpoint holds, which wins over the files.
 
     Raises:
         UserError: Something in the data is wrong, or a class refuses its arguments.
     """
     with _translated():
-        model, data, trainer = wiring.build()
+        model, data, trainer = wiring.build(spec)
     return Parsed(model, data, trainer, resolved, resolved["name"], resolved["seed"])
 
 
@@ -192,6 +206,7 @@ def _translated() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
             warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=r"\s*Unable to serialize instance DataSpec")
             yield
     except UserError:
         raise

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from salt_like.cli import arguments as command_line
 from salt_like.cli import configuration as configurations
 from salt_like.cli import paths, run_folder, shipped
+from salt_like.cli.progress import shown
+from salt_like.cli.resume import Resumed
 from salt_like.errors import UserError
 
 if TYPE_CHECKING:
     from lightning import Trainer
 
     from salt_like.cli.build import Parsed
+    from salt_like.training.module import Model
     from salt_like.training.run import Run
 
 _EPILOG = """\
@@ -65,11 +68,23 @@ def main(arguments: list[str]) -> int:
         return 0
     name = str(configuration.content.get("name", build.DEFAULT_NAME))
     folder = Path(options.resume).absolute() if options.resume else run_folder.choose(name, options.run)
-    parsed = build.build(configuration)
-    run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())
     run = Run(folder)
-    trainer = _trainer(parsed, run, shlex.join(["train", "fit", *arguments]))
-    _train(trainer, parsed, run.checkpoint("last") if options.resume else None)
+    resumed = Resumed(run.checkpoint("last")) if options.resume else None
+    with shown():
+        wiring, resolved = build.resolve(configuration, *build.classes())
+        if resumed is not None:
+            resumed.check(resolved)
+        parsed = build.instantiate(wiring, resolved, resumed.spec if resumed else None)
+        _check_optimizer(parsed.model)
+        trainer = _trainer(parsed, run, shlex.join(["train", "fit", *arguments]))
+        was_there = folder.exists()
+        run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())
+        try:
+            _train(trainer, parsed, resumed.path if resumed else None)
+        except BaseException:
+            if resumed is None and not run.record.exists():
+                run_folder.discard(folder, was_there)
+            raise
     if trainer.is_global_zero:
         print(f"run: {folder}")
     return 0
@@ -91,6 +106,7 @@ def _configuration(options: Any, overrides: list[tuple[str, Any]]) -> configurat
 
 def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
     from lightning import Trainer
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.callbacks import ProgressBar
 
     from salt_like.training import assemble, checkpoint
@@ -112,7 +128,20 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
         usual = [one for one in usual if not isinstance(one, ProgressBar)]
     defaults = assemble.trainer_defaults()
     plugins = [*defaults.pop("plugins", []), *_as_list(configured.pop("plugins", []))]
-    return Trainer(**{**defaults, **configured}, callbacks=[*usual, *own], plugins=plugins)
+    try:
+        return Trainer(**{**defaults, **configured}, callbacks=[*usual, *own], plugins=plugins)
+    except (ValueError, MisconfigurationException) as error:
+        raise UserError(f"trainer: {str(error).strip()}") from error
+
+
+def _check_optimizer(model: Model) -> None:
+    """Refuse arguments that the optimiser refuses before anything is written."""
+    from salt_like.training.optimisers import parameter_groups
+
+    try:
+        model.optimizer(parameter_groups(model))
+    except ValueError as error:
+        raise UserError(f"model.optimizer: {error}") from error
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -121,10 +150,14 @@ def _as_list(value: Any) -> list[Any]:
 
 def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None) -> None:
     """Trains; Ctrl-C comes out as `KeyboardInterrupt` in every version of Lightning."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
     try:
         trainer.fit(parsed.model, datamodule=parsed.data, ckpt_path=checkpoint)
     except SystemExit:
         if not trainer.interrupted:
             raise
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {str(error).strip()}") from error
     if trainer.interrupted:
         raise KeyboardInterrupt

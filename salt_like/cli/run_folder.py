@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from salt_like.atomic import write_atomically
 from salt_like.errors import UserError
 
 # Processes that the first one starts read from it which folder was chosen.
@@ -62,9 +64,30 @@ def create(folder: Path, config: dict[str, Any], spec: dict[str, Any]) -> None:
     os.environ[HANDED_OVER] = str(folder)
     if not is_first():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump(config), encoding="utf-8")
-    (folder / "spec.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+    for name, text in {"config.yaml": dump(config), "spec.json": json.dumps(spec, indent=2) + "\n"}.items():
+        with write_atomically(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def discard(folder: Path, keep: bool) -> None:
+    """Removes what `create` wrote, where no training began.
+
+    Args:
+        folder: As given to `create`.
+        keep: Whether the folder itself stays, because it was there before; otherwise it goes, with ``runs/<name>``
+            where nothing else is in it.
+    """
+    if not is_first():
+        return
+    for name in ("config.yaml", "spec.json"):
+        (folder / name).unlink(missing_ok=True)
+    if keep:
+        return
+    with contextlib.suppress(OSError):  # not empty: something else is in it
+        folder.rmdir()
+        if folder.parent.parent == Path("runs").absolute():
+            folder.parent.rmdir()
+            folder.parent.parent.rmdir()
 
 
 def dump(config: dict[str, Any]) -> str:

@@ -20,11 +20,11 @@ from salt_like.data.lock import STALE_AFTER, Lock
 from salt_like.data.manifest import VERSION, DamagedError, Manifest
 from salt_like.data.packed import PackedColumns
 from salt_like.data.shuffle import CHUNK
+from salt_like.data.watch import Progress, watch
 from salt_like.data.writer import Writer, rechunked, stored_bytes
 from salt_like.errors import UserError
 
 log = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]
 POLL = 0.1  # seconds between looks at whether another process has finished
 SPARE = 1.05  # free space that must be there, over the estimated size
 PARTIAL, LOCK, PLAIN = ".partial", ".lock", ".json"
@@ -60,7 +60,7 @@ class Cache:
     Args:
         folder: Where the copies are kept, `default_folder` by default.
         announce: Told in words what is about to be written: size, time and free space.
-        progress: Told how many rows are done, and of how many.
+        progress: Told how many rows are done, and of how many; by default who watches the program.
         chunk: Jets that are shuffled among themselves and written together.
         stale_after: Seconds without a sign of life after which another process's work counts as abandoned.
     """
@@ -75,7 +75,7 @@ class Cache:
     ) -> None:
         self.folder = folder or default_folder()
         self.announce = announce
-        self.progress = progress or _silent
+        self.progress = progress
         self.chunk = chunk
         self.stale_after = stale_after
 
@@ -100,6 +100,7 @@ class Cache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = Lock(self.folder / (final.name + LOCK), self.stale_after)
+            waits = False
             while True:
                 if final.is_dir():
                     try:
@@ -109,6 +110,9 @@ class Cache:
                 if lock.acquire():
                     with lock:
                         return self._made(final, sample, about, shuffle, lock)
+                if not waits and lock.path.exists():
+                    self.announce(f"waiting for another process that writes the same packed copy in {self.folder}")
+                    waits = True
                 time.sleep(POLL)
         except OSError as error:
             raise _unavailable(self.folder, error) from error
@@ -141,14 +145,17 @@ class Cache:
             shutil.rmtree(final, ignore_errors=True)
         partial = final.with_name(final.name + PARTIAL)
         try:
-            self._write(partial, sample, about, shuffle, lock)
+            with watch("writing the packed copy") as shown:
+                self._write(partial, sample, about, shuffle, lock, self.progress or shown)
         except OSError:
             shutil.rmtree(partial, ignore_errors=True)  # make room: nothing half-written stays on a full disk
             raise
         partial.rename(final)
         return PackedColumns(final)
 
-    def _write(self, folder: Path, sample: Readable, about: dict[str, Any], shuffle: bool, lock: Lock) -> None:
+    def _write(
+        self, folder: Path, sample: Readable, about: dict[str, Any], shuffle: bool, lock: Lock, progress: Progress
+    ) -> None:
         writer = Writer(folder, about, shuffle)
         begin, started = writer.manifest.next_row, time.monotonic()
         said = False
@@ -158,7 +165,7 @@ class Cache:
         def alive() -> Iterator[Columns]:
             for columns in sample.chunks(first=begin):
                 lock.alive()
-                self.progress(int(columns.rows[-1]) + 1 if len(columns) else begin, sample.rows)
+                progress(int(columns.rows[-1]) + 1 if len(columns) else begin, sample.rows)
                 yield columns
 
         for columns in rechunked(alive(), self.chunk):
@@ -168,7 +175,7 @@ class Cache:
                 said = True
             writer.append(columns)
         writer.close()
-        self.progress(sample.rows, sample.rows)
+        progress(sample.rows, sample.rows)
 
     def _say(self, size: float, seconds: float) -> None:
         free = shutil.disk_usage(self.folder).free
@@ -241,10 +248,6 @@ def clear_caches(folder: Path | None = None) -> int:
         with lock:
             shutil.rmtree(path)
     return freed
-
-
-def _silent(done: int, total: int) -> None:
-    del done, total
 
 
 def _unavailable(folder: Path, error: OSError) -> CacheUnavailableError:

@@ -21,6 +21,7 @@ from salt_like.data.sample import Sample
 from salt_like.data.splits import Splits, Which
 from salt_like.data.statistics import Statistics, measure, statistics_key
 from salt_like.data.steps import StepMaker
+from salt_like.data.watch import watch
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec, Request
 
@@ -109,9 +110,9 @@ class Data(LightningDataModule):
         spec: DataSpec | None = None,
     ) -> None:
         super().__init__()
-        self.batch_size = _positive("batch_size", batch_size)
-        self.accumulate = _positive("accumulate", accumulate)
-        self.workers = num_workers
+        self.batch_size = _at_least("batch_size", batch_size)
+        self.accumulate = _at_least("accumulate", accumulate)
+        self.workers = _at_least("num_workers", num_workers, 0)
         self.seed = seed
         self.allow_overlap = allow_overlap
         self.augment = tuple(augment or ())
@@ -137,7 +138,7 @@ class Data(LightningDataModule):
         )
         self.spec: DataSpec = spec or self._resolved(config, norm_dict, class_dict)
         pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
-        self.collator = Collator(self.spec, layout, buckets, pairs)
+        self.collator = Collator(self.spec, layout, _at_least("buckets", buckets), pairs)
         self._steps: dict[Which, Steps] = {}
         self._loaders: list[Loader] = []
         self._train_loader: Loader | None = None
@@ -233,13 +234,18 @@ class Data(LightningDataModule):
 
     def _statistics(self, spec: DataSpec) -> Statistics:
         samples = list(self.splits.samples("train", spec).values())
-        plain = self.cache.plain(
-            {"statistics": statistics_key(samples)}, lambda: measure(samples, self.cache.progress).to_dict()
-        )
-        return Statistics.from_dict(plain)
+
+        def compute() -> dict[str, Any]:
+            with watch("reading the training files once") as progress:
+                return measure(samples, progress).to_dict()
+
+        return Statistics.from_dict(self.cache.plain({"statistics": statistics_key(samples)}, compute))
 
     def _mixture(self, which: Which) -> Mixture:
-        return Mixture(self.splits.samples(which, self.spec, self.weight_scale))
+        samples = self.splits.samples(which, self.spec, self.weight_scale)
+        if not any(sample.rows for sample in samples.values()):
+            raise UserError(f"no jets in data.{which}: {self.splits.source(which).parts[0][0]}")
+        return Mixture(samples)
 
     def _refuse_overlap(self) -> None:
         keys = {
@@ -248,7 +254,8 @@ class Data(LightningDataModule):
         }
 
         def check() -> dict[str, Any]:
-            self.splits.refuse_overlap(self.spec)
+            with watch("comparing the events of the samples"):
+                self.splits.refuse_overlap(self.spec)
             return {}
 
         self.cache.plain({"overlap": keys}, check)
@@ -264,9 +271,9 @@ class Data(LightningDataModule):
         return loader
 
 
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise UserError(f"data.{name} must be at least 1, not {value}")
+def _at_least(name: str, value: int, least: int = 1) -> int:
+    if value < least:
+        raise UserError(f"data.{name} must be at least {least}, not {value}")
     return value
 
 

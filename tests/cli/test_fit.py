@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 
+import h5py
 import pytest
 import torch
 import yaml
@@ -139,6 +140,17 @@ def test_null_removes_a_task(capsys):
         (["--config=quikstart"], ["did you mean 'quickstart'"]),
         (["--resume=here"], ["--resume takes configuration and folder from the run"]),
         (["--name=a/b"], ["name = 'a/b'"]),
+        (["--model.optimizer.lr=-1"], ["model.optimizer: Invalid learning rate: -1.0"]),
+        (["--keep_best=-1"], ["keep_best = -1"]),
+        (["--run=/proc/nowhere/run"], ["/proc/nowhere"]),
+        (["--seed=-1"], ["seed = -1: a seed is from 0"]),
+        (["--data.num_workers=-1"], ["data.num_workers must be at least 0, not -1"]),
+        (["--data.buckets=0"], ["data.buckets must be at least 1, not 0"]),
+        (["--model.tasks.jets_classification.stream=jet"], ["no dataset 'jet' (did you mean 'jets'?)"]),
+        (["--trainer.max_epochs=-2"], ["trainer: `max_epochs` must be a non-negative integer or -1"]),
+        (["--trainer.strategy=ddpp"], ["trainer: You selected an invalid strategy name: `strategy='ddpp'`"]),
+        (["--data.train=."], ["a folder, not a file", "its files are"]),
+        (["--data.select.jets=eventNumber < 0"], ["no jets left of the 4199"]),
     ],
 )
 def test_mistakes_get_a_short_message(tmp_path, monkeypatch, capsys, arguments, parts):
@@ -180,3 +192,23 @@ def test_keeps_as_many_best_checkpoints_as_asked_for(tmp_path):
         losses = [float(row["val/jets_classification/loss"]) for row in csv.DictReader(stream)]
     epochs = [torch.load(tmp_path / "run" / "checkpoints" / name, weights_only=True)["epoch"] for name in names[1::-1]]
     assert epochs == sorted(range(3), key=lambda epoch: losses[epoch])[:2]
+
+
+def test_a_new_folder_is_taken_away_again_when_the_data_are_wrong(sample, tmp_path, capsys):
+    with h5py.File(sample, "a") as file:
+        jets = file["jets"][:0], file["tracks"][:0]
+        classes = file["jets"].attrs["flavour_label"]
+        del file["jets"], file["tracks"]
+        file["jets"], file["tracks"] = jets
+        file["jets"].attrs["flavour_label"] = classes
+    assert dispatcher.main(["fit", *SMALL, "--run", str(tmp_path / "mine"), f"--data.val={sample}"]) == 2
+    assert f"error: no jets in data.val: {sample}" in capsys.readouterr().err
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_folder_of_the_users_is_not_taken_away(sample, tmp_path):
+    (tmp_path / "mine").mkdir()
+    with h5py.File(sample, "a") as file:
+        del file["tracks"]
+    assert dispatcher.main(["fit", *SMALL, "--run", str(tmp_path / "mine"), f"--data.val={sample}"]) == 2
+    assert list((tmp_path / "mine").iterdir()) == []

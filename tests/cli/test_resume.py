@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from salt_like.cli import main as dispatcher
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("argument", "parts"),
+    [
+        ("--model.dim=16", ["model.dim = 16, but the run to be continued has 8"]),
+        ("--model.encoder.layers=2", ["model.encoder.init_args.layers = 2", "has 1"]),
+        ("--model.optimizer.lr=3e-4", ["model.optimizer.init_args.lr = 0.0003", "has 0.001"]),
+        ("--data.inputs.tracks=[d0]", ["data.inputs.tracks = ['d0']", "z0SinTheta"]),
+        ("--data.select.jets=pt > 30e3", ["data.select = {'jets': 'pt > 30e3'}", "has None"]),
+        ("--trainer.max_epochs=0", ["trainer.max_epochs = 0, but the run has done 1 epochs"]),
+    ],
+)
+def test_another_model_is_refused_and_nothing_changed(run, capsys, argument, parts):
+    before = contents(run)
+    assert dispatcher.main(["fit", "--resume", str(run), argument]) == 2
+    message = capsys.readouterr().err
+    assert len(message.splitlines()) <= 5
+    for part in parts:
+        assert part in message
+    assert contents(run) == before
+
+
+def test_the_description_of_the_data_in_the_checkpoint_wins(run, capsys, recwarn):
+    arguments = ["--trainer.max_epochs=2", "--data.num_train=200"]
+    before = json.loads((run / "spec.json").read_text())
+    assert dispatcher.main(["--debug", "fit", "--resume", str(run), *arguments]) == 0
+    assert json.loads((run / "spec.json").read_text()) == before
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["spec"]["streams"][0]["variables"][0]["mean"] == before["streams"][0]["variables"][0]["mean"]
+    assert state["epoch"] == 1
+    assert not [one for one in recwarn if "serialize" in str(one.message)]
