@@ -156,6 +156,8 @@ class PredictionWriter:
 
 def refuse_existing(path: Path, overwrite: bool = False) -> None:
     """Raise `UserError` when there is such a file and it may not be replaced."""
+    if path.is_dir():
+        raise UserError(f"a folder, not a file: {path}\ngive the name of the prediction file")
     if path.exists() and not overwrite:
         raise UserError(f"the file exists already: {path}\ngive another name, or --force to replace it")
 

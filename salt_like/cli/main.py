@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from salt_like.errors import UserError, nearest
 from salt_like.version import __version__
@@ -21,7 +24,7 @@ COMMANDS = {
     "completion": "print a completion script for bash or zsh",
 }
 
-SUCCESS, FAILURE, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+SUCCESS, FAILURE, USER_ERROR, INTERRUPTED, ENDED = 0, 1, 2, 130, 143
 MESSAGE_LINES = 5
 
 
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows `train` on the command line, ``None`` for that of the process.
 
     Returns:
-        0, or 1 after an unexpected error, 2 after an error of the user's, 130 after Ctrl-C.
+        0, or 1 after an unexpected error, 2 after an error of the user's, 130 after Ctrl-C, 143 when told to end.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -67,13 +70,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"salt-like {__version__}")
         return SUCCESS
     try:
-        return _run(rest[0], rest[1:])
+        with _tidy_end():
+            return _run(rest[0], rest[1:])
     except SystemExit as stop:  # argparse ends this way after --help and after a usage error
         return stop.code if isinstance(stop.code, int) else FAILURE
     except BaseException as error:
         if debug:
             raise
         return _explain(error)
+
+
+@contextmanager
+def _tidy_end() -> Iterator[None]:
+    """Lets what is half written be removed when a batch system or `kill` ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        del number, frame
+        raise SystemExit(ENDED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(name: str, arguments: list[str]) -> int:
@@ -93,6 +115,8 @@ def _explain(error: BaseException) -> int:
         return _say(full, USER_ERROR)
     if isinstance(error, BrokenPipeError):  # `train inspect … | head` is not an error
         return SUCCESS
+    if isinstance(error, OSError) and error.strerror and error.filename:  # no such folder, no permission, …
+        return _say(f"error: {error.strerror}: {error.filename}", USER_ERROR)
     if not isinstance(error, Exception):
         raise error
     first = (str(error).strip().splitlines() or [""])[0]

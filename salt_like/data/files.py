@@ -110,9 +110,10 @@ def find(paths: Paths, asked: str = "data.train") -> tuple[Path, ...]:
         for match in matches:
             path = Path(match)
             if not path.is_file():
+                if path.is_dir():
+                    raise UserError(f"a folder, not a file: {match} ({asked})\nits files are: {path / '*.h5'}")
                 beside = [str(path.parent / other.name) for other in path.parent.glob("*")]
-                what = "a folder, not a file" if path.is_dir() else "no such file"
-                raise UserError(f"{what}: {match} ({asked}){nearest(match, beside)}")
+                raise UserError(f"no such file: {match} ({asked}){nearest(match, beside)}")
             found[path.absolute()] = None
     if not found:
         raise UserError(f"{asked} names no file")

@@ -97,6 +97,8 @@ class SamplePredictor:
         Raises:
             UserError: The file exists, the disk is full, no jet passes the selection, or no jet has a constituent.
         """
+        if self.sample.rows == 0:
+            raise UserError(f"no jets in {self.sample.source.parts[0][0]}")
         jets, constituents = 0, 0
         with open_predictions(path, self._contents().attributes(), self.options.overwrite) as writer:
             for columns in self.sample.chunks(progress=progress):

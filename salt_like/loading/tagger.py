@@ -38,7 +38,7 @@ class LoadedTagger:
         self.spec: DataSpec = saved.spec
         self.checkpoint = saved.path
         self.data = saved.data
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _device(device)
         self.tagger = checkpoint.restore(saved).deployed.to(self.device).eval()
         requests = {name: self._reads(name, saved.config) for name in self.tagger.tasks}
         self.tasks = tuple(
@@ -178,6 +178,18 @@ def load(run: str | Path, which: str = "best", device: str | None = None) -> Loa
     """
     path = Path(run).expanduser()
     return LoadedTagger(checkpoint.read(path if path.suffix == ".ckpt" else open_run(path).checkpoint(which)), device)
+
+
+def _device(name: str | None) -> torch.device:
+    """A device that is there."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"no device '{name}'\nfound: {str(error).splitlines()[0][:200]}\nalways there: cpu") from error
+    return device
 
 
 def _batches(columns: Columns, size: int) -> Iterator[Columns]:

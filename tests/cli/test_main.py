@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -67,6 +70,7 @@ def test_arguments_and_exit_code_are_passed_on(command):
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (OSError(errno.ENOSPC, "full", "x.h5"), 2, "error: no space left on the disk while writing x.h5\n"),
         (OSError("errno = 28, error message = 'No space left on device'"), 2, "error: no space left on the disk\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "error: Permission denied: /x\n"),
         (RuntimeError("boom\nmore"), 1, "unexpected RuntimeError: boom (run again with --debug to see where)\n"),
         (BrokenPipeError(), 0, ""),
         (SystemExit(4), 4, ""),
@@ -96,3 +100,20 @@ def test_a_full_disk_behind_another_error_is_still_said(command, capsys):
     command(error)
     assert dispatcher.main(["fit"]) == 2
     assert capsys.readouterr().err == "error: no space left on the disk\n"
+
+
+def test_a_signal_to_end_lets_go_tidily_and_gives_the_handler_back(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    left = []
+
+    def main(arguments):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            left.append(arguments)
+
+    monkeypatch.setitem(sys.modules, "salt_like.cli.fit", types.SimpleNamespace(main=main))
+    assert dispatcher.main(["fit", "x"]) == 143
+    assert left == [["x"]]
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -120,3 +120,18 @@ def test_no_jets_after_the_selection(tmp_path: Path, capsys: pytest.CaptureFixtu
         ["predict", str(run), f"--data={data}", f"--out={tmp_path / 'o.h5'}"], capsys
     )
     assert not (tmp_path / "o.h5").exists()
+
+
+def test_no_jets_no_such_device_and_a_folder_as_output(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = make_file(tmp_path / "a.h5", 5, 1), str(tmp_path / "out.h5")
+    empty = tmp_path / "empty.h5"
+    with h5py.File(path) as source, h5py.File(empty, "w") as target:
+        for name in source:
+            target[name] = source[name][:0]
+    assert f"no jets in {empty}" in fails(["predict", str(run), "--data", str(empty), "--out", out], capsys)
+    given = ["predict", str(run), "--data", str(path), "--force", "--out"]
+    assert "no device 'tpuu'" in fails([*given, out, "--device=tpuu"], capsys)
+    assert f"a folder, not a file: {tmp_path}" in fails([*given, str(tmp_path)], capsys)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.h5", "empty.h5"]
