@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,27 @@ def test_imports_point_to_the_left(path):
 def test_importing_the_package_imports_no_torch():
     code = "import sys, salt_like, salt_like.cli.main; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_everything_that_is_imported_is_declared():
+    project = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+    declared = re.search(r"^dependencies = \[(.*?)^\]", project, re.DOTALL | re.MULTILINE)
+    assert declared is not None
+    known = {name.replace("-", "_").lower() for name in re.findall(r'"([A-Za-z0-9_-]+)', declared[1])}
+    known |= {"salt_like", "yaml", *sys.stdlib_module_names}  # yaml is pyyaml
+    for path in PACKAGE.rglob("*.py"):
+        for name in imported(path):
+            assert name.split(".")[0].lower() in known, f"{path.name} imports {name}"
+
+
+def test_importing_seeds_nothing_and_nothing_runs_git():
+    modules = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in sources()]
+    code = (
+        "import importlib, random, jsonargparse, lightning, numpy, torch, torch_geometric, torchmetrics\n"
+        "def state(): return torch.get_rng_state().tolist(), str(numpy.random.get_state()), random.getstate()\n"
+        "torch.seed(); numpy.random.seed(None); random.seed(); before = state()\n"
+        f"[importlib.import_module(name) for name in {modules!r}]\n"
+        "assert state() == before"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert not [path for path in PACKAGE.rglob("*.py") if "subprocess" in imported(path)]

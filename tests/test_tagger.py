@@ -99,6 +99,28 @@ def test_padding_never_matters(encoder):
             assert torch.isfinite(parameter.grad).all(), name
 
 
+@pytest.mark.parametrize("layout", [jets.packed, jets.padded])
+def test_a_batch_is_left_as_it_was(layout):
+    model = tagger("registers")
+    batch = jets.doubled(layout(jets.make()))
+    kept = batch.map(torch.Tensor.clone)
+    logits = model(batch)
+    for name in model.tasks:
+        model.task(name).loss(logits[name], batch).backward(retain_graph=True)
+        for metric in model.task(name).metrics().values():
+            metric.update(logits[name].detach(), batch)
+    model.predict(batch)
+    tensors: list[list[torch.Tensor]] = [[], []]
+    for one, seen in zip((batch, kept), tensors, strict=True):
+        one.map(lambda tensor, seen=seen: seen.append(tensor) or tensor)
+    assert len(tensors[0]) > 8
+    assert [list(getattr(batch, part)) for part in ("inputs", "valid", "offsets")] == [
+        list(getattr(kept, part)) for part in ("inputs", "valid", "offsets")
+    ]
+    for mine, theirs in zip(*tensors, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_jets_do_not_see_each_other(encoder):
     model = tagger(encoder)

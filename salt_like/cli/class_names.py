@@ -14,15 +14,20 @@ _SKIPPED_MODULES = frozenset({"lightning.pytorch.cli"})
 
 
 def known(bases: tuple[type, ...]) -> dict[str, list[type]]:
-    """Short name → imported classes of that name; the bases themselves only when there is nothing below them."""
+    """Short name → imported classes of that name; a base itself only when there is nothing below it."""
+    everything: dict[type, None] = {}
+    for base in bases:
+        below = [one for one in _subclasses(base) if _usable(one)]
+        everything |= dict.fromkeys(below or ([base] if _usable(base) else []))
     found: dict[str, list[type]] = {}
-    everything: list[type] = [kind for base in bases for kind in (base, *_subclasses(base))]
-    for one in dict.fromkeys(everything):
-        is_public = not one.__name__.startswith("_") and one.__module__ not in _SKIPPED_MODULES
-        if is_public and not inspect.isabstract(one):
-            found.setdefault(one.__name__, []).append(one)
-    below = {name: classes for name, classes in found.items() if not set(classes) <= set(bases)}
-    return below or found
+    for one in everything:
+        found.setdefault(one.__name__, []).append(one)
+    return found
+
+
+def _usable(kind: type) -> bool:
+    is_public = not kind.__name__.startswith("_") and kind.__module__ not in _SKIPPED_MODULES
+    return is_public and not inspect.isabstract(kind)
 
 
 def _subclasses(base: type) -> Iterator[type]:

@@ -170,7 +170,10 @@ class FileSteps(Steps):
         epoch, number = place
         first = number * self.batches * self.batch_size
         last = min(first + self.batches * self.batch_size, self.sample.rows)
-        columns = Columns.concatenate(list(self.sample.chunks(first=first, last=last)))
+        parts = list(self.sample.chunks(first=first, last=last))
+        if not parts:  # all behind the limit on the number of jets
+            return []
+        columns = Columns.concatenate(parts)
         ends = np.searchsorted(columns.rows, np.arange(first, last, self.batch_size))
         bounds = zip(ends, [*ends[1:], len(columns)], strict=True)
         pieces = [columns.select(slice(start, stop)) for start, stop in bounds if stop > start]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from salt_like.batch import Batch
 from salt_like.encoders import Encoder, Transformer
+from salt_like.errors import UserError
 from salt_like.nn.pooling import AttentionPooling, Pooling
 from salt_like.spec import DataSpec
 from salt_like.tagger import Tagger
@@ -162,7 +164,9 @@ class Model(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's sums."""
-        self._validation_sums = {}
+        # for every task, also in a process that gets no batch: the others would wait for it
+        zero = torch.zeros((), device=self.device)
+        self._validation_sums = dict.fromkeys(self.metrics, (zero, zero))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add one batch to the losses and metrics of the epoch."""
@@ -170,7 +174,7 @@ class Model(LightningModule):
         for name in self.metrics:
             task = self.deployed.task(name)
             total, number = task.loss_terms(logits[name], batch)
-            before = self._validation_sums.get(name, (torch.zeros_like(total), torch.zeros_like(number)))
+            before = self._validation_sums[name]
             self._validation_sums[name] = (before[0] + total, before[1] + number)
             for metric in self.metrics[name].values():  # type: ignore[operator]
                 metric.update(logits[name], batch)
@@ -185,14 +189,13 @@ class Model(LightningModule):
             for label, metric in self.metrics[name].items():  # type: ignore[operator]
                 self.log(f"val/{name}/{label}", metric.compute(), sync_dist=True)
                 metric.reset()
-        if losses:
-            self.log("val/loss", self.combine(losses).detach(), sync_dist=True)
+        self.log("val/loss", self.combine(losses).detach(), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The configured optimiser with parameter groups, and its schedule."""
         optimizer = self.optimizer(parameter_groups(self))
         if self.scheduler is not None:
-            scheduler: Any = self.scheduler(optimizer)
+            scheduler: Any = self._built(self.scheduler, optimizer)
             return {
                 "optimizer": optimizer,
                 "lr_scheduler": {
@@ -201,9 +204,29 @@ class Model(LightningModule):
                     "monitor": f"val/{self.main_task}/loss",
                 },
             }
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        total = self.trainer.estimated_stepping_batches
+        if math.isinf(total) and self.schedule.needs_length:
+            raise UserError(
+                f"the training has no known length (trainer.max_epochs: {self.trainer.max_epochs}), which the schedule "
+                f"{type(self.schedule).__name__} needs\n"
+                "give trainer.max_epochs or trainer.max_steps, or take model.schedule: Constant"
+            )
+        steps = 1 if math.isinf(total) else max(1, int(total))
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step / steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _built(
+        self, factory: Callable[[Optimizer], LRScheduler | ReduceLROnPlateau], optimizer: Optimizer
+    ) -> LRScheduler | ReduceLROnPlateau:
+        """The configured scheduler; what it says about its arguments is for the user."""
+        try:
+            return factory(optimizer)
+        except (ValueError, TypeError, ZeroDivisionError) as error:
+            raise UserError(
+                f"model.scheduler cannot be used with these arguments: {error}\n"
+                f"the training has {self.trainer.estimated_stepping_batches} optimiser steps; "
+                "model.schedule (WarmupCosine, OneCycle) finds its length itself"
+            ) from error
 
     def _losses(self, batch: Batch) -> Losses:
         logits = self.tagger(batch)

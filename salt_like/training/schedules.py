@@ -7,7 +7,13 @@ from abc import ABC, abstractmethod
 
 
 class Schedule(ABC):
-    """A factor on the optimiser's learning rate; momentum is left alone."""
+    """A factor on the optimiser's learning rate; momentum is left alone.
+
+    Attributes:
+        needs_length: Whether the number of all steps must be known.
+    """
+
+    needs_length = True
 
     @abstractmethod
     def factor(self, progress: float) -> float:
@@ -16,6 +22,8 @@ class Schedule(ABC):
 
 class Constant(Schedule):
     """The learning rate stays what it is."""
+
+    needs_length = False
 
     def factor(self, progress: float) -> float:
         del progress

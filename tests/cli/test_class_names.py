@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from standins import Attentive, Block, Summing
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from salt_like.cli import class_names
 from salt_like.errors import UserError
@@ -16,6 +17,9 @@ def test_known_leaves_out_abstract_and_base_classes():
 
 def test_a_base_with_nothing_below_it_stands_for_itself():
     assert class_names.known((Attentive,)) == {"Attentive": [Attentive]}
+    schedulers = class_names.known((LRScheduler, ReduceLROnPlateau))
+    assert schedulers["ReduceLROnPlateau"] == [ReduceLROnPlateau]
+    assert "LRScheduler" not in schedulers
 
 
 def test_short_and_dotted_names():

@@ -167,8 +167,11 @@ def test_samples_of_different_names_may_share_event_numbers(make, tmp_path):
         make(train=both["train"], val={"a": both["val"]["a"], "c": both["val"]["b"]}, test=None).setup("fit")
 
 
-def test_limits(make):
-    data = make(num_train=50, num_val=10)
+@pytest.mark.parametrize("cache", [True, False])
+def test_limits(make, cache, monkeypatch):
+    monkeypatch.setattr(FileSteps.__init__, "__defaults__", (0, 1, 16))  # blocks behind the limit have no jets
+    data = make(num_train=50, num_val=10, num_test=10, cache=cache)
+    assert rows(data.test_dataloader()[0]) == list(range(10))
     assert len(rows(data.train_dataloader())) == 50
     assert rows(data.val_dataloader()) == list(range(10))
 

@@ -9,6 +9,7 @@ import jets
 import pytest
 import torch
 from lightning import Trainer
+from tasks.labelled import NoWaiting
 from torch.utils.data import DataLoader
 
 from salt_like.callbacks.guard import LossGuard, NonFiniteLossError
@@ -19,7 +20,7 @@ from salt_like.training import checkpoint
 from salt_like.training.assemble import callbacks, trainer_defaults
 from salt_like.training.module import Model
 from salt_like.training.run import Run
-from salt_like.training.schedules import Constant
+from salt_like.training.schedules import Constant, OneCycle
 
 TASKS = {
     "flavour": partial(Classification, stream="jets", label="flavour_label"),
@@ -43,9 +44,9 @@ CONFIG = {
 }
 
 
-def model(**options) -> Model:
+def model(tasks=TASKS, **options) -> Model:
     torch.manual_seed(1)
-    return Model(jets.spec(), TASKS, dim=8, encoder=partial(Transformer, layers=1, heads=2), **options)
+    return Model(jets.spec(), tasks, dim=8, encoder=partial(Transformer, layers=1, heads=2), **options)
 
 
 def batches(number: int = 4, size: int = 10) -> list:
@@ -286,10 +287,39 @@ def test_optimiser_and_scheduler_are_whatever_torch_has(tmp_path):
     assert work.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.01 * 0.1**2)
 
 
+def test_a_scheduler_that_cannot_be_is_the_users_error(tmp_path):
+    one = model(scheduler=partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=2, pct_start=0.5))
+    with pytest.raises(UserError, match=r"model\.scheduler cannot be used .*\n.*4 optimiser steps"):
+        trainer(tmp_path).fit(one, loader(batches()))
+    # and our own has no length for which it divides by zero
+    for length in (1, 2, 3):
+        trainer(tmp_path).fit(model(schedule=partial(OneCycle, warmup=min(1 / length, 0.5))), loader(batches(length)))
+
+
+def test_a_training_without_a_length_needs_a_schedule_without_one(tmp_path):
+    endless = {"max_epochs": -1, "max_time": {"seconds": 1}}
+    with pytest.raises(UserError, match=r"no known length .*: -1\), which the schedule WarmupCosine"):
+        trainer(tmp_path, **endless).fit(model(), loader(batches()))
+    one = model(schedule=Constant, optimizer=partial(torch.optim.SGD, lr=0.01))
+    work = trainer(tmp_path, **endless)
+    work.fit(one, loader(batches()))
+    assert work.optimizers[0].param_groups[0]["lr"] == 0.01
+
+
+def test_a_step_never_waits_for_the_device():
+    one = model(tasks={**TASKS, "energy": partial(GaussianRegression, stream="jets", label="truth_pt")})
+    whole = jets.make(12)
+    parts = [jets.packed(whole.take(rows)) for rows in ([0, 2, 5], [1, 3, 4, 6, 7, 8, 9])]
+    for content in (parts, [jets.padded(whole)]):
+        with NoWaiting():
+            one.objective(content)[0].backward()
+
+
 def test_the_schedule_covers_the_whole_training(tmp_path):
-    one = model(optimizer=partial(torch.optim.SGD, lr=1e-3))
+    one = model(optimizer=partial(torch.optim.SGD, lr=1e-3, momentum=0.7))
     work = trainer(tmp_path, max_epochs=5)
     work.fit(one, loader(batches()))
+    assert {group["momentum"] for group in work.optimizers[0].param_groups} == {0.7}
     assert work.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 * one.schedule.factor(1.0), rel=1e-3)
 
 
