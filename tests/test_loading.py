@@ -250,6 +250,14 @@ def test_extra_fields_must_exist(tagger: LoadedTagger, tmp_path: Path) -> None:
         SamplePredictor(tagger, sample, Options({"flows": ["pt"]}))
 
 
+def test_what_is_no_array_of_numbers_is_refused(tagger: LoadedTagger) -> None:
+    with pytest.raises(UserError, match=r"must be a dict of stream → array, not NoneType"):
+        tagger.predict(None)  # type: ignore[arg-type]
+    arrays = make_arrays(5)
+    with pytest.raises(UserError, match=r"the field 'pt' of stream 'jets' holds no numbers"):
+        tagger.predict({"jets": {"pt": np.array(["a"] * 5)}, "tracks": arrays["tracks"]})
+
+
 def test_what_is_missing_is_said(tagger: LoadedTagger) -> None:
     arrays = make_arrays(5)
     with pytest.raises(UserError, match=r"no stream 'tracks' \(did you mean 'track'\?\)"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -63,19 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     rest = [argument for argument in given if argument != "--debug"]
-    if not rest or rest[0] in {"-h", "--help", "help"}:
-        print(usage())
-        return SUCCESS
-    if rest[0] == "--version":
-        print(f"salt-like {__version__}")
-        return SUCCESS
     try:
         with _tidy_end():
-            return _run(rest[0], rest[1:])
+            code = _run(rest)
+        sys.stdout.flush()  # a reader that has gone is noticed here, not when the interpreter ends
+        return code
     except SystemExit as stop:  # argparse ends this way after --help and after a usage error
         return stop.code if isinstance(stop.code, int) else FAILURE
     except BaseException as error:
-        if debug:
+        if debug and not isinstance(error, BrokenPipeError):
             raise
         return _explain(error)
 
@@ -98,7 +95,14 @@ def _tidy_end() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def _run(rest: list[str]) -> int:
+    if not rest or rest[0] in {"-h", "--help", "help"}:
+        print(usage())
+        return SUCCESS
+    if rest[0] == "--version":
+        print(f"salt-like {__version__}")
+        return SUCCESS
+    name, arguments = rest[0], rest[1:]
     if name not in COMMANDS:
         raise UserError(f"unknown command '{name}'{nearest(name, COMMANDS)}\ncommands: {', '.join(COMMANDS)}")
     code: int = importlib.import_module(f"salt_like.cli.{name}").main(arguments)
@@ -114,6 +118,7 @@ def _explain(error: BaseException) -> int:
     if full is not None:
         return _say(full, USER_ERROR)
     if isinstance(error, BrokenPipeError):  # `train inspect … | head` is not an error
+        sys.stdout = io.StringIO()  # what is left would be written when the interpreter ends
         return SUCCESS
     if isinstance(error, OSError) and error.strerror and error.filename:  # no such folder, no permission, …
         return _say(f"error: {error.strerror}: {error.filename}", USER_ERROR)

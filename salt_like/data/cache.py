@@ -147,7 +147,7 @@ class Cache:
         try:
             with watch("writing the packed copy") as shown:
                 self._write(partial, sample, about, shuffle, lock, self.progress or shown)
-        except OSError:
+        except (OSError, CacheUnavailableError):
             shutil.rmtree(partial, ignore_errors=True)  # make room: nothing half-written stays on a full disk
             raise
         partial.rename(final)

@@ -79,6 +79,8 @@ class LoadedTagger:
         Raises:
             UserError: A stream or field is missing, lengths differ, or a value is not allowed.
         """
+        if not isinstance(arrays, Mapping):
+            raise UserError(f"the arrays must be a dict of stream → array, not {type(arrays).__name__}")
         given = {name: _structured(name, value) for name, value in arrays.items()}
         jets = self.spec.global_stream
         # streams that only carry labels are not needed
@@ -211,6 +213,9 @@ def _structured(stream: str, value: NDArray[np.void] | Mapping[str, NDArray[Any]
     if not isinstance(value, Mapping):
         return np.asarray(value)
     fields = {name: np.asarray(one) for name, one in value.items()}
+    for name, one in fields.items():
+        if one.dtype.kind not in "biuf":
+            raise UserError(f"the field '{name}' of stream '{stream}' holds no numbers\nfound: {one.dtype} {one.shape}")
     shapes = {one.shape for one in fields.values()}
     if len(shapes) != 1:
         found = ", ".join(f"{name} {one.shape}" for name, one in fields.items()) or "no field at all"

@@ -117,3 +117,11 @@ def test_a_signal_to_end_lets_go_tidily_and_gives_the_handler_back(monkeypatch):
     assert dispatcher.main(["fit", "x"]) == 143
     assert left == [["x"]]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("arguments", ["--help", "inspect dnn"])
+def test_a_reader_that_has_gone_is_no_error(arguments):
+    command = f"{sys.executable} -m salt_like {arguments}"
+    code = f"{{ sleep 0.5; {command}; echo code $? >&2; }} | true"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "code 0\n"
