@@ -24,3 +24,8 @@ def test_shows_the_speed_of_a_run(trained, capsys):
 def test_names_a_configuration_that_is_not_there(capsys):
     assert dispatcher.main(["bench", "quickstrat"]) == 2
     assert "did you mean 'quickstart'" in capsys.readouterr().err
+
+
+def test_a_number_of_batches_is_positive(trained, capsys):
+    assert dispatcher.main(["bench", str(trained), "--batches=0"]) == 2
+    assert "--batches" in capsys.readouterr().err
