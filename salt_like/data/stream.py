@@ -160,7 +160,8 @@ class FileSteps(Steps):
     def length(self) -> int:
         per_item = self.batches * self.batch_size
         rows = (min((place + 1) * per_item, self.sample.rows) - place * per_item for place in self._places())
-        return sum(-(-number // self.batch_size) for number in rows)
+        # at least 1: Lightning refuses a process without any, which may well be where the files are few blocks long
+        return max(1, sum(-(-number // self.batch_size) for number in rows))
 
     def items(self, epoch: int, start: int) -> Iterator[tuple[Place, int]]:
         places = list(self._places())

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
@@ -95,6 +96,10 @@ class Model(LightningModule):
         self.schedule = schedule()
         self.scheduler = scheduler
         self.scheduler_interval = scheduler_interval
+        # the same in all processes; copying them at every batch would also bind validation to equal numbers of batches
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
+            self, [name for name, _ in self.named_buffers()]
+        )
         self._train_losses = torch.compile(self._losses, dynamic=True) if compile else self._losses
         self._validation_sums: dict[str, tuple[Tensor, Tensor]] = {}
 

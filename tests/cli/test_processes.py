@@ -69,3 +69,20 @@ def test_two_processes_make_the_steps_of_one_with_batches_twice_as_large(tmp_pat
         assert left.keys() == right.keys()
         for name in left.keys() - {"seconds"}:
             assert float(left[name]) == pytest.approx(float(right[name]), rel=1e-4, nan_ok=True), name
+
+
+def test_a_process_without_validation_jets_does_not_stop_the_others(tmp_path):
+    options = [*SMALL, "--data.cache=false", "--data.num_val=50", "--model.optimizer.lr=0", "--seed=3"]
+    assert dispatcher.main(["--debug", "fit", *options, "--run", str(tmp_path / "alone")]) == 0
+    together = ["--run", str(tmp_path / "together"), "--trainer.devices=2", "--trainer.strategy=ddp"]
+    command = [sys.executable, "-m", "salt_like", "fit", *options, *together]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    one, two = (
+        list(csv.DictReader((tmp_path / name / "metrics.csv").read_text().splitlines()))[-1]
+        for name in ("alone", "together")
+    )
+    for name in one:
+        if name.startswith("val/"):
+            assert float(one[name]) == pytest.approx(float(two[name]), rel=1e-4, nan_ok=True), name
