@@ -120,12 +120,12 @@ def _check_labels(tagger: LoadedTagger, sample: Sample) -> None:
 
 def _check_belongs(tagger: LoadedTagger, run: Run) -> None:
     """Refuse a checkpoint that another configuration made."""
-    if not run.spec.is_file() or tagger.checkpoint.is_relative_to(run.folder):
+    if tagger.checkpoint.is_relative_to(run.folder) or not any(run.checkpoints.glob("*.ckpt")):
         return
-    from salt_like.spec import DataSpec
+    from salt_like.training.checkpoint import read
 
-    own = DataSpec.from_dict(json.loads(run.spec.read_text(encoding="utf-8")))
-    if repr(own) != repr(tagger.spec):  # as text, because NaN differs from itself
+    own = read(run.checkpoint())
+    if repr((own.spec, own.config)) != repr((tagger.spec, tagger.config)):  # as text, because NaN differs from itself
         raise UserError(
             f"the checkpoint was made by another configuration than that of the run\n"
             f"checkpoint: {tagger.checkpoint} (model {tagger.name})\nrun: {run.folder}"

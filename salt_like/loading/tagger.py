@@ -37,6 +37,7 @@ class LoadedTagger:
         self.name = saved.name
         self.spec: DataSpec = saved.spec
         self.checkpoint = saved.path
+        self.config = saved.config
         self.data = saved.data
         self.device = _device(device)
         self.tagger = checkpoint.restore(saved).deployed.to(self.device).eval()

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from field_files import make_arrays, write
 from made_runs import make_file, make_run
 
@@ -159,6 +160,10 @@ def test_a_checkpoint_of_another_configuration(run: Path, tmp_path: Path, capsys
     other = make_run(tmp_path / "other", inputs={"jets": ["pt"], "tracks": ["d0"]})
     checkpoint = other / "checkpoints" / "best.ckpt"
     assert "made by another configuration" in fails(["test", str(run), f"--ckpt={checkpoint}"], capsys)
+    wider = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    wider["model"]["pooling"] = {"class_path": "salt_like.nn.AttentionPooling"}
+    torch.save(wider, tmp_path / "wider.ckpt")
+    assert "made by another configuration" in fails(["test", str(run), f"--ckpt={tmp_path / 'wider.ckpt'}"], capsys)
     copy = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "moved.ckpt")
     assert main(["test", str(run), f"--ckpt={copy}"]) == 0
 
