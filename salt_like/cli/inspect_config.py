@@ -16,6 +16,7 @@ from salt_like.cli.table import Table, count, number
 from salt_like.data.collate import collate
 from salt_like.data.columns import Columns
 from salt_like.data.files import Files, Source, named
+from salt_like.errors import UserError
 from salt_like.spec import DataSpec, Request, Stream
 from salt_like.training import checkpoint
 
@@ -125,7 +126,10 @@ def _cost(
     tagger: Tagger, batch: Batch, blocks: Mapping[str, nn.Module], shapes: dict[str, str]
 ) -> tuple[float, dict[str, float]]:
     """FLOPs per jet of the whole and of each block; fills in the shapes of the blocks' outputs."""
-    from torch.utils.flop_counter import FlopCounterMode
+    try:
+        from torch.utils.flop_counter import FlopCounterMode
+    except ModuleNotFoundError as error:
+        raise UserError("train inspect CONFIG counts operations, which needs torch 2.1 or newer") from error
 
     counter = FlopCounterMode(display=False)
     spent: dict[str, float] = {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import json
 from dataclasses import replace
 from functools import partial
@@ -177,7 +178,7 @@ def test_a_training_writes_metrics_record_and_checkpoints(tmp_path):
     record = json.loads(run.record.read_text())
     assert record["state"] == "finished"
     assert record["command"] == "test"
-    assert record["packages"]["torch"] == torch.__version__
+    assert record["packages"]["torch"] == importlib.metadata.version("torch")
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
 
 

@@ -28,6 +28,7 @@ def test_every_kind_of_work_is_timed(rates):
 
 
 def test_operations_are_those_of_the_matrix_products(rates):
+    pytest.importorskip("torch.utils.flop_counter", reason="torch before 2.1 does not count operations")
     assert rates["loader alone"].flops_per_jet == 0
     # the backward pass has two products for each one of the forward pass, but none for the inputs
     assert 2.2 < rates["training step"].flops_per_jet / rates["forward"].flops_per_jet < 3.0
