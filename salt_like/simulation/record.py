@@ -8,6 +8,7 @@ file. Indices into another record are row numbers, -1 where there is none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,8 @@ class Tracks:
         z0: Longitudinal distance at that point, mm, (K,).
         sigma_d0, sigma_z0, sigma_phi, sigma_theta, sigma_q_over_p: Uncertainties in mm, rad and 1/GeV, (K,).
         pixel_hits, strip_hits, innermost_hits, next_to_innermost_hits: Numbers of hits, (K,).
-        lepton: 11 or 13 times the sign for an identified electron or muon, else 0, (K,).
+        lepton: Particle number (PDG) of an identified electron or muon, -11 for a positron, else 0, (K,).
+        vertex: Reconstructed position of the hard collision of each event in the detector's frame in mm, (E, 3).
     """
 
     event: Integers
@@ -119,6 +121,7 @@ class Tracks:
     innermost_hits: Integers
     next_to_innermost_hits: Integers
     lepton: Integers
+    vertex: Floats
 
     @property
     def theta(self) -> Floats:
@@ -146,6 +149,44 @@ class Flows:
     py: Floats
     pz: Floats
     energy: Floats
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What a sequential recombination of particles into jets gives, of a chunk of events.
+
+    Args:
+        event: Event of each jet, highest transverse momentum first within its event, (J,).
+        px, py, pz, energy: Sum of the momenta of its constituents in GeV, (J,).
+        constituent: Rows of the particles that were given, of all constituents of all jets, jet by jet, (M,).
+        jet: Jet of each of these, (M,).
+    """
+
+    event: Integers
+    px: Floats
+    py: Floats
+    pz: Floats
+    energy: Floats
+    constituent: Integers
+    jet: Integers
+
+
+class Cluster(Protocol):
+    """Anti-kt jets of a chunk of events: the one thing that the detector needs of the engines."""
+
+    def __call__(
+        self,
+        event: Integers,
+        px: Floats,
+        py: Floats,
+        pz: Floats,
+        energy: Floats,
+        *,
+        radius: float,
+        pt_min: float,
+    ) -> Clusters:
+        """The jets above ``pt_min`` (GeV) of particles (N,) that stand event by event."""
+        ...
 
 
 @dataclass(frozen=True)
