@@ -14,7 +14,7 @@ from salt_like.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from salt_like.data.sample import Sample
-    from salt_like.evaluation.evaluate import Cuts, Evaluation
+    from salt_like.evaluation.results import Cuts, Evaluation
     from salt_like.loading import LoadedTagger
     from salt_like.training.run import Run
 

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.evaluation.metric import Metric
-from salt_like.evaluation.ranking import BINS, auc, auc_of_histograms, log_odds, score_bins
+from salt_like.evaluation.ranking import BINS, area_of_histograms, auc, log_odds, score_bins
 from salt_like.evaluation.statistics import (
     Floats,
     binomial_error,
     effective_entries,
     jackknife,
     mean_and_error,
+    ratio,
 )
 
 TINY = float(np.finfo(np.float32).tiny)  # below this a float32 probability has lost its precision
@@ -38,7 +39,7 @@ def macro_f1(confusion: Floats) -> float:
         confusion: Entries by true (rows) and predicted (columns) class, ``(C, C)``.
     """
     right, true, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
-    present = true > 0
+    present = (true > 0) & (true + predicted > 0)  # negative weights can make the second of these negative
     if not present.any():
         return float("nan")
     return float((2 * right[present] / (true + predicted)[present]).mean())
@@ -82,7 +83,7 @@ def classify(
     used = labels >= 0
     probabilities, labels = probabilities[used], labels[used]
     weights = np.ones(len(labels)) if weights is None else weights[used].astype(np.float64)
-    if len(labels) == 0:
+    if not weights.sum() > 0:
         return []
     number = len(classes)
     entries = effective_entries(weights)
@@ -123,40 +124,48 @@ class ClassificationSums:
         self.classes, self.prior, self.groups = tuple(classes), tuple(prior), groups
         number = len(self.classes)
         self.confusion = np.zeros((groups, number, number))
-        self.losses = np.zeros((groups, 2))  # sum of -ln p, number of entries
+        self.losses = np.zeros((groups, 2))  # sum of -ln p, sum of the weights
         self.scores = np.zeros((groups, number, 2, BINS))  # group, class of the score, is it the true class, bin
 
-    def add(self, probabilities: Floats, labels: NDArray[np.integer], group: NDArray[np.integer]) -> None:
+    def add(
+        self,
+        probabilities: Floats,
+        labels: NDArray[np.integer],
+        group: NDArray[np.integer],
+        weights: Floats | None = None,
+    ) -> None:
         """Add some constituents.
 
         Args:
             probabilities: ``(n, C)``.
             labels: ``(n,)``; entries with a negative label are left out.
             group: Group of the jet of each constituent, ``(n,)``.
+            weights: Weight of the jet of each constituent, ``(n,)``; ``None`` for 1.
         """
         used = labels >= 0
+        weights = np.ones(int(used.sum())) if weights is None else weights[used].astype(np.float64)
         probabilities, labels, group = probabilities[used], labels[used].astype(np.int64), group[used].astype(np.int64)
         number = len(self.classes)
         cells = (group * number + labels) * number + probabilities.argmax(1)
-        self.confusion += np.bincount(cells, minlength=self.confusion.size).reshape(self.confusion.shape)
+        self.confusion += np.bincount(cells, weights, minlength=self.confusion.size).reshape(self.confusion.shape)
         loss = negative_log(probabilities, labels)
-        self.losses[:, 0] += np.bincount(group, loss, minlength=self.groups)
-        self.losses[:, 1] += np.bincount(group, minlength=self.groups)
+        self.losses[:, 0] += np.bincount(group, weights * loss, minlength=self.groups)
+        self.losses[:, 1] += np.bincount(group, weights, minlength=self.groups)
         bins = score_bins(log_odds(probabilities))
         for index in range(number):
             cells = (group * 2 + (labels == index)) * BINS + bins[:, index]
-            self.scores[:, index] += np.bincount(cells, minlength=self.groups * 2 * BINS).reshape(-1, 2, BINS)
+            self.scores[:, index] += np.bincount(cells, weights, minlength=self.groups * 2 * BINS).reshape(-1, 2, BINS)
 
     def metrics(self) -> list[Metric]:
         """The metrics of everything added."""
         confusion = self.confusion.sum(0)
-        if confusion.sum() == 0:
+        if not confusion.sum() > 0:
             return []
         fractions = confusion.sum(1) / confusion.sum()
         constant = constant_confusion(confusion)
         often = f"always {self.classes[int(fractions.argmax())]}"
         metrics = [
-            Metric("cross-entropy", *jackknife(self.losses, lambda s: s[0] / s[1]), *_constant(fractions, self.prior)),
+            Metric("cross-entropy", *jackknife(self.losses, ratio), *_constant(fractions, self.prior)),
             Metric("accuracy", *jackknife(self.confusion, accuracy), accuracy(constant), often),
             Metric("macro-F1", *jackknife(self.confusion, macro_f1), macro_f1(constant), often),
         ]
@@ -168,4 +177,4 @@ class ClassificationSums:
 
 def _area(histograms: Floats) -> float:
     negative, positive = histograms
-    return auc_of_histograms(positive, positive, negative, negative)[0]
+    return area_of_histograms(positive, negative)

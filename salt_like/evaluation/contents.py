@@ -22,12 +22,14 @@ class TaskRecord:
         stream: Stream whose rows it describes.
         labels: Keys of its labels.
         outputs: What it says.
+        prior: Class fractions for which its probabilities hold; empty for those of the training sample.
     """
 
     name: str
     stream: str
     labels: tuple[str, ...]
     outputs: tuple[Output, ...]
+    prior: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,11 @@ class Contents:
         """
         tasks = [
             TaskRecord(
-                one["name"], one["stream"], tuple(one["labels"]), tuple(Output(**output) for output in one["outputs"])
+                one["name"],
+                one["stream"],
+                tuple(one["labels"]),
+                tuple(Output(**output) for output in one["outputs"]),
+                tuple(one.get("prior", ())),
             )
             for one in json.loads(attributes["tasks"])
         ]

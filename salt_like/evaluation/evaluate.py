@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.evaluation.classification import ClassificationSums, classify
 from salt_like.evaluation.contents import TaskRecord
-from salt_like.evaluation.metric import Metric, plain
+from salt_like.evaluation.metric import Metric
 from salt_like.evaluation.reader import GROUPS, PredictionFile, decode
 from salt_like.evaluation.regression import regress
-from salt_like.evaluation.rejection import (
-    EFFICIENCIES,
-    Point,
-    WorkingPoint,
-    apply,
-    discriminant,
-    working_points,
-)
+from salt_like.evaluation.rejection import EFFICIENCIES, apply, discriminant, working_points
+from salt_like.evaluation.results import Cuts, DiscriminantResult, Evaluation, TaskResult
+from salt_like.evaluation.statistics import effective_entries
 from salt_like.evaluation.vertexing import Tracks, VertexSums
 from salt_like.spec import Discriminant, Label, Output
 
@@ -30,105 +24,8 @@ HEAVY = ("fromB", "fromBC", "fromC")
 PRIMARY = "primary"
 
 
-@dataclass(frozen=True)
-class TaskResult:
-    """Metrics of one task.
-
-    Args:
-        task: Name of the task.
-        stream: Stream whose rows it describes.
-        entries: Number of rows with a label.
-        metrics: The metrics; none when no row has a label.
-    """
-
-    task: str
-    stream: str
-    entries: int
-    metrics: tuple[Metric, ...]
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """Working points of each discriminant and the sample that they were made on."""
-
-    sample: str
-    points: Mapping[str, tuple[WorkingPoint, ...]]
-
-
-@dataclass(frozen=True)
-class DiscriminantResult:
-    """What the working points of a discriminant do.
-
-    Args:
-        discriminant: Its definition.
-        cuts_from: Sample that the cuts were made on.
-        points: One for each working point.
-    """
-
-    discriminant: Discriminant
-    cuts_from: str
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All metrics of a sample.
-
-    Args:
-        sample: Name of the sample.
-        model: Name of the model.
-        file: The prediction file.
-        sources: Files that were predicted.
-        jets: Number of jets.
-        ranges: Input variable of the jets → smallest value, largest value and unit.
-        tasks: Results of the tasks in order.
-        discriminants: Results of the discriminants in order.
-        cuts: This sample's own working points.
-    """
-
-    sample: str
-    model: str
-    file: str
-    sources: tuple[str, ...]
-    jets: int
-    ranges: Mapping[str, tuple[float, float, str]]
-    tasks: tuple[TaskResult, ...]
-    discriminants: tuple[DiscriminantResult, ...]
-    cuts: Cuts
-
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "sample": self.sample,
-            "model": self.model,
-            "file": self.file,
-            "sources": list(self.sources),
-            "jets": self.jets,
-            "ranges": {
-                name: {"low": low, "high": high, "unit": unit} for name, (low, high, unit) in self.ranges.items()
-            },
-            "tasks": {
-                one.task: {
-                    "stream": one.stream,
-                    "entries": one.entries,
-                    "metrics": [metric.plain() for metric in one.metrics],
-                }
-                for one in self.tasks
-            },
-            "discriminants": {
-                one.discriminant.name: {
-                    "signal": one.discriminant.signal,
-                    "background": plain(one.discriminant.background),
-                    "cuts_from": one.cuts_from,
-                    "points": [point.plain() for point in one.points],
-                }
-                for one in self.discriminants
-            },
-        }
-
-
 def evaluate(path: Path, cuts: Cuts | None = None, efficiencies: Sequence[float] = EFFICIENCIES) -> Evaluation:
-    """Metrics of every task and discriminant of a labelled prediction file.
+    """Metrics of every task and discriminant of a labelled prediction file, every row weighted by its jet.
 
     Args:
         path: The prediction file.
@@ -136,10 +33,11 @@ def evaluate(path: Path, cuts: Cuts | None = None, efficiencies: Sequence[float]
         efficiencies: Signal efficiencies of the working points that are made here.
 
     Raises:
-        UserError: Not a prediction file.
+        UserError: Not a prediction file, or weights that do not sum to something positive.
     """
     file = PredictionFile(path)
     contents = file.contents
+    weights = file.weights()
     results = tuple(_task(file, task) for task in contents.tasks)
     own = Cuts(contents.sample, {})
     discriminants = []
@@ -147,14 +45,13 @@ def evaluate(path: Path, cuts: Cuts | None = None, efficiencies: Sequence[float]
         jets = _scores(file, one)
         if jets is None:
             continue
-        values, labels, classes = jets
-        weights = file.weights()
+        values, labels, task, classes = jets
         signal = labels == classes.index(one.signal)
         points = working_points(values[signal], None if weights is None else weights[signal], efficiencies)
         own = Cuts(own.sample, {**own.points, one.name: tuple(points)})
         used = own if cuts is None else cuts
         applied = apply(used.points.get(one.name, ()), values, labels, classes, one.signal, weights)
-        discriminants.append(DiscriminantResult(one, used.sample, tuple(applied)))
+        discriminants.append(DiscriminantResult(one, used.sample, tuple(applied), _prior(task, classes)))
     return Evaluation(
         contents.sample,
         contents.model,
@@ -165,6 +62,8 @@ def evaluate(path: Path, cuts: Cuts | None = None, efficiencies: Sequence[float]
         results,
         tuple(discriminants),
         own,
+        contents.weight,
+        float(file.jets) if weights is None else effective_entries(weights),
     )
 
 
@@ -179,57 +78,63 @@ def _task(file: PredictionFile, task: TaskRecord) -> TaskResult:
     is_global = file.contents.spec.stream(task.stream).is_global
     kinds = {output.kind for output in task.outputs}
     if kinds == {"probability"}:
-        result = _classified_jets(file, task) if is_global else _classified_constituents(file, task)
-    elif kinds == {"index"}:
-        result = _vertices(file, task)
-    else:
-        result = _regressed(file, task, is_global)
-    return TaskResult(task.name, task.stream, *result)
-
-
-def _labels(file: PredictionFile, task: TaskRecord) -> list[Label]:
-    return [file.contents.spec.label(task.stream, key) for key in task.labels]
+        return _classified_jets(file, task) if is_global else _classified_constituents(file, task)
+    return _vertices(file, task) if kinds == {"index"} else _regressed(file, task, is_global)
 
 
 def _label(file: PredictionFile, task: TaskRecord, kind: str) -> Label:
-    return next(label for label in _labels(file, task) if label.kind == kind)
+    labels = (file.contents.spec.label(task.stream, key) for key in task.labels)
+    return next(label for label in labels if label.kind == kind)
 
 
-def _names(file: PredictionFile, outputs: Sequence[Output]) -> list[str]:
+def _names(file: PredictionFile, outputs: Iterable[Output]) -> list[str]:
     return [output.column(file.contents.model) for output in outputs]
 
 
-Result = tuple[int, tuple[Metric, ...]]
+def _prior(task: TaskRecord, classes: Sequence[str]) -> dict[str, float]:
+    return dict(zip(classes, task.prior, strict=True)) if task.prior else {}
 
 
-def _classified_jets(file: PredictionFile, task: TaskRecord) -> Result:
+def _classified(task: TaskRecord, label: Label, entries: Sequence[int], metrics: Iterable[Metric]) -> TaskResult:
+    absent = tuple(name for name, number in zip(label.classes, entries, strict=True) if number == 0)
+    return TaskResult(task.name, task.stream, int(sum(entries)), tuple(metrics), absent, _prior(task, label.classes))
+
+
+def _classified_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
     label = _label(file, task, "class")
     names = _names(file, task.outputs)
     columns = file.columns([*names, file.column_of(label)])
     labels = decode(label, columns[file.column_of(label)])
     probabilities = np.stack([columns[name] for name in names], 1)
+    entries = np.bincount(labels[labels >= 0], minlength=len(label.classes))
     metrics = classify(probabilities, labels, label.classes, label.prior, file.weights())
-    return int((labels >= 0).sum()), tuple(metrics)
+    return _classified(task, label, entries.tolist(), metrics)
 
 
-def _classified_constituents(file: PredictionFile, task: TaskRecord) -> Result:
+def _classified_constituents(file: PredictionFile, task: TaskRecord) -> TaskResult:
     label = _label(file, task, "class")
     names = _names(file, task.outputs)
     sums = ClassificationSums(label.classes, label.prior, GROUPS)
+    entries = np.zeros(len(label.classes), np.int64)
     for part in file.constituents(task.stream):
         labels = decode(label, part.fields[file.column_of(label)])
-        sums.add(np.stack([part.fields[name] for name in names], 1), labels, part.group[part.jet])
-    return int(sums.losses[:, 1].sum()), tuple(sums.metrics())
+        probabilities = np.stack([part.fields[name] for name in names], 1)
+        sums.add(probabilities, labels, part.group[part.jet], part.weights)
+        entries += np.bincount(labels[labels >= 0], minlength=len(entries))
+    return _classified(task, label, entries.tolist(), sums.metrics())
 
 
-def _regressed(file: PredictionFile, task: TaskRecord, is_global: bool) -> Result:
-    labels = {label.name: label for label in _labels(file, task) if label.kind == "real"}
+def _regressed(file: PredictionFile, task: TaskRecord, is_global: bool) -> TaskResult:
+    read = (file.contents.spec.label(task.stream, key) for key in task.labels)
+    labels = {label.name: label for label in read if label.kind == "real"}
     columns = [*_names(file, task.outputs), *(file.column_of(label) for label in labels.values())]
     if is_global:
-        values = file.columns(columns)
+        values, weights = file.columns(columns), file.weights()
     else:
-        parts = [part.fields[columns] for part in file.constituents(task.stream)]
-        values = {name: np.concatenate([part[name] for part in parts]) for name in columns}
+        parts = list(file.constituents(task.stream, columns))
+        values = {name: np.concatenate([part.fields[name] for part in parts]) for name in columns}
+        known = [part.weights for part in parts if part.weights is not None]
+        weights = np.concatenate(known) if known else None
     metrics, entries = [], 0
     for output in task.outputs:
         if output.kind != "value" or output.field not in labels:
@@ -243,13 +148,14 @@ def _regressed(file: PredictionFile, task: TaskRecord, is_global: bool) -> Resul
             values.get(sigma),
             label.mean,
             output.unit or label.unit,
+            weights,
         )
         metrics += [replace(metric, name=f"{label.name}: {metric.name}") for metric in found]
         entries = max(entries, int(np.isfinite(targets).sum()))
-    return entries, tuple(metrics)
+    return TaskResult(task.name, task.stream, entries, tuple(metrics))
 
 
-def _vertices(file: PredictionFile, task: TaskRecord) -> Result:
+def _vertices(file: PredictionFile, task: TaskRecord) -> TaskResult:
     label = _label(file, task, "index")
     (column,) = _names(file, task.outputs)
     origin = _origin(file, task.stream)
@@ -264,9 +170,9 @@ def _vertices(file: PredictionFile, task: TaskRecord) -> Result:
                 said = np.stack([part.fields[name] for name in origin[1]], 1).argmax(1)
                 primary = said == origin[0].classes.index(PRIMARY)
         tracks = Tracks(part.jet, truth, heavy, primary, len(part.group))
-        sums.add(tracks, part.fields[column].astype(np.int64), part.group)
+        sums.add(tracks, part.fields[column].astype(np.int64), part.group, part.jet_weights)
         entries += len(truth)
-    return entries, tuple(sums.metrics()) if entries else ()
+    return TaskResult(task.name, task.stream, entries, tuple(sums.metrics()) if entries else ())
 
 
 def _origin(file: PredictionFile, stream: str) -> tuple[Label, list[str]] | None:
@@ -281,11 +187,11 @@ def _origin(file: PredictionFile, stream: str) -> tuple[Label, list[str]] | None
     return None
 
 
-Scores = tuple[NDArray[np.floating], NDArray[np.integer], tuple[str, ...]]
+Scores = tuple[NDArray[np.floating], NDArray[np.integer], TaskRecord, tuple[str, ...]]
 
 
 def _scores(file: PredictionFile, wanted: Discriminant) -> Scores | None:
-    """Discriminant, class index and class names of all jets; ``None`` when no task has its classes."""
+    """Discriminant and class index of all jets, task and its classes; ``None`` when no task has the classes."""
     jets = file.contents.spec.global_stream.name
     needed = {wanted.signal, *wanted.background}
     for task in file.contents.tasks:
@@ -295,5 +201,5 @@ def _scores(file: PredictionFile, wanted: Discriminant) -> Scores | None:
             values = file.columns([*columns.values(), file.column_of(label)])
             probabilities = {name: values[column] for name, column in columns.items()}
             labels = decode(label, values[file.column_of(label)])
-            return discriminant(probabilities, wanted.signal, wanted.background), labels, label.classes
+            return discriminant(probabilities, wanted.signal, wanted.background), labels, task, label.classes
     return None

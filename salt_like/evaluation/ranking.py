@@ -44,11 +44,11 @@ def auc_of_histograms(positive: Floats, positive2: Floats, negative: Floats, neg
         negative2: Sum of their squared weights.
     """
     total, others = float(positive.sum()), float(negative.sum())
-    if total <= 0 or others <= 0:
-        return float("nan"), float("nan")
-    below = (np.cumsum(negative) - negative / 2) / others  # of a positive entry in the bin: negatives that it beats
-    above = (np.cumsum(positive[::-1])[::-1] - positive / 2) / total
-    area = float((positive * below).sum() / total)
+    area = area_of_histograms(positive, negative)
+    if np.isnan(area):
+        return area, area
+    below = _beaten(negative)
+    above = _beaten(positive[::-1])[::-1]
     variance = 0.0
     for squares, share, weight in ((positive2, below, total), (negative2, above, others)):
         entries = weight**2 / float(squares.sum())
@@ -56,6 +56,28 @@ def auc_of_histograms(positive: Floats, positive2: Floats, negative: Floats, neg
             return area, float("nan")
         variance += float((squares * np.square(share - area)).sum()) / weight**2 * entries / (entries - 1)
     return area, float(np.sqrt(variance))
+
+
+def area_of_histograms(positive: Floats, negative: Floats) -> float:
+    """Area under the ROC curve from histograms of the score, lowest first.
+
+    Args:
+        positive: Sum of the weights of positive entries per bin.
+        negative: Sum of the weights of negative entries per bin.
+
+    Returns:
+        NaN when either kind is missing or its weights do not sum to something positive.
+    """
+    total = float(positive.sum())
+    if total <= 0 or float(negative.sum()) <= 0:
+        return float("nan")
+    return float((positive * _beaten(negative)).sum() / total)
+
+
+def _beaten(others: Floats) -> Floats:
+    """Of an entry in each bin: the share of the others that it beats, ties counting half."""
+    share: Floats = (np.cumsum(others) - others / 2) / others.sum()
+    return share
 
 
 def log_odds(probabilities: Floats) -> Floats:

@@ -29,11 +29,18 @@ class Constituents:
         fields: ``(T,)`` structured.
         jet: Number of the jet of each, from 0, ``(T,)``.
         group: Group of each jet, ``(jets,)``.
+        jet_weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
     """
 
     fields: NDArray[np.void]
     jet: NDArray[np.int64]
     group: NDArray[np.int64]
+    jet_weights: Floats | None = None
+
+    @property
+    def weights(self) -> Floats | None:
+        """Weight of each constituent, that of its jet, ``(T,)``; ``None`` for 1."""
+        return None if self.jet_weights is None else self.jet_weights[self.jet]
 
 
 class PredictionFile:
@@ -68,14 +75,21 @@ class PredictionFile:
                     columns[name].append(rows[name])
         return {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
 
-    def constituents(self, stream: str) -> Iterator[Constituents]:
-        """The constituents of a stream that the model saw, some jets at a time."""
-        groups = self.groups()
+    def constituents(self, stream: str, names: Sequence[str] | None = None) -> Iterator[Constituents]:
+        """The constituents of a stream that the model saw, some jets at a time.
+
+        Args:
+            stream: The stream.
+            names: Fields that are kept; ``None`` for all.
+        """
+        groups, weights = self.groups(), self.weights()
         with h5py.File(self.path, "r", locking=False) as file:
             for start in range(0, self.jets, JETS_PER_CHUNK):
-                rows = file[stream][start : start + JETS_PER_CHUNK]
+                piece = slice(start, start + JETS_PER_CHUNK)
+                rows = file[stream][piece]
                 jet, slot = np.nonzero(rows["valid"])
-                yield Constituents(rows[jet, slot], jet, groups[start : start + JETS_PER_CHUNK])
+                kept = rows[jet, slot] if names is None else rows[jet, slot][list(names)]
+                yield Constituents(kept, jet, groups[piece], None if weights is None else weights[piece])
 
     def groups(self) -> NDArray[np.int64]:
         """Group of each jet; jets of one event are in the same group where the file identifies events."""
@@ -89,9 +103,21 @@ class PredictionFile:
         return (event_hash(rows, event) % np.uint64(GROUPS)).astype(np.int64)
 
     def weights(self) -> Floats | None:
-        """Weight of each jet, ``(N,)``; ``None`` for 1."""
+        """Weight of each jet, ``(N,)``; ``None`` for 1.
+
+        Raises:
+            UserError: They do not sum to something positive.
+        """
         name = self.contents.weight
-        return None if name is None else self.columns([name])[name].astype(np.float64)
+        if name is None:
+            return None
+        weights: Floats = self.columns([name])[name].astype(np.float64)
+        if self.jets and not weights.sum() > 0:
+            raise UserError(
+                f"the weights '{name}' of the {self.jets} jets of sample '{self.contents.sample}' sum to "
+                f"{weights.sum():g}: no metric can be weighted by them\nin {self.contents.sources[0]}"
+            )
+        return weights
 
     def column_of(self, label: Label) -> str:
         """Column that holds a label: under its key where a map or a condition made it, else the source's field."""

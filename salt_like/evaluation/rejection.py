@@ -15,6 +15,7 @@ from salt_like.evaluation.statistics import (
     binomial_error,
     clopper_pearson,
     effective_entries,
+    ratio,
     upper_limit,
 )
 
@@ -173,12 +174,12 @@ def apply(
 
 
 def _fraction(values: Floats, weights: Floats, cut: float) -> float:
-    return float(weights[values >= cut].sum() / weights.sum()) if len(values) else float("nan")
+    return ratio(np.array([weights[values >= cut].sum(), weights.sum()]))
 
 
 def _rejection(point: WorkingPoint, values: Floats, weights: Floats) -> Rejection:
     total = effective_entries(weights)
-    if total <= 0:
+    if not weights.sum() > 0:
         return Rejection(float("nan"), float("nan"), float("nan"), True, 0.0, 0.0)
     mistag = _fraction(values, weights, point.cut)
     passing = mistag * total

@@ -44,8 +44,17 @@ def upper_limit(passing: float, total: float, level: float = 0.95) -> float:
 
 
 def binomial_error(efficiency: float, entries: float) -> float:
-    """Standard deviation of an efficiency measured on so many (effective) entries; NaN for none."""
-    return float(np.sqrt(max(efficiency * (1 - efficiency), 0.0) / entries)) if entries > 0 else float("nan")
+    """Standard deviation of an efficiency measured on so many (effective) entries.
+
+    NaN for no entries, and for an efficiency outside [0, 1], which negative weights can make.
+    """
+    possible = entries > 0 and 0 <= efficiency <= 1
+    return float(np.sqrt(efficiency * (1 - efficiency) / entries)) if possible else float("nan")
+
+
+def ratio(sums: Floats) -> float:
+    """The first of two sums over the second, NaN where the second is not positive."""
+    return float(sums[0] / sums[1]) if sums[1] > 0 else float("nan")
 
 
 def mean_and_error(values: Floats, weights: Floats | None = None) -> tuple[float, float]:
@@ -53,18 +62,40 @@ def mean_and_error(values: Floats, weights: Floats | None = None) -> tuple[float
 
     Args:
         values: ``(n,)``.
-        weights: ``(n,)``, ``None`` for 1.
+        weights: ``(n,)``, ``None`` for 1; may be negative, but there is no mean unless their sum is positive.
     """
-    if len(values) == 0:
-        return float("nan"), float("nan")
     weights = np.ones(len(values)) if weights is None else weights.astype(np.float64)
     total = weights.sum()
+    if not total > 0:
+        return float("nan"), float("nan")
     mean = float((weights * values).sum() / total)
     entries = effective_entries(weights)
     if entries <= 1:
         return mean, float("nan")
     spread = float(np.square(weights * (values - mean)).sum() / total**2)
     return mean, float(np.sqrt(spread * entries / (entries - 1)))
+
+
+def quantiles(values: Floats, levels: Floats, weights: Floats) -> Floats:
+    """Quantiles of weighted entries, linear between the entries.
+
+    An entry stands in the middle of its own weight (for equal weights: Hazen's quantiles, ``(i - 1/2) / n``). Negative
+    weights lower the distribution behind them; it is made to rise again by its running maximum.
+
+    Args:
+        values: ``(n,)``, at least one of weight other than 0.
+        levels: Probabilities, ``(k,)``.
+        weights: ``(n,)`` with a positive sum.
+
+    Returns:
+        ``(k,)``.
+    """
+    order = np.argsort(values, kind="stable")
+    order = order[weights[order] != 0]
+    sorted_weights = weights[order]
+    below = np.maximum.accumulate(np.cumsum(sorted_weights) - sorted_weights / 2) / weights.sum()
+    found: Floats = np.interp(levels, below, values[order])
+    return found
 
 
 def jackknife(groups: Floats, statistic: Callable[[Floats], float]) -> tuple[float, float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from salt_like.evaluation.evaluate import DiscriminantResult, Evaluation, TaskResult
 from salt_like.evaluation.metric import Metric
+from salt_like.evaluation.results import DiscriminantResult, Evaluation, TaskResult
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,14 @@ def listings(evaluation: Evaluation) -> list[Listing]:
 
 
 def headline(evaluation: Evaluation) -> str:
-    """The sample, its number of jets and the ranges of their input variables."""
+    """The sample, its number of jets, their weights and the ranges of their input variables."""
     ranges = "; ".join(
         f"{name} {low:.6g} to {high:.6g} {unit}".rstrip() for name, (low, high, unit) in evaluation.ranges.items()
     )
-    return f"sample {evaluation.sample}: {evaluation.jets} jets, model {evaluation.model}" + (
+    weights = (
+        f", weighted by {evaluation.weight} (effective number {evaluation.effective:.4g})" if evaluation.weight else ""
+    )
+    return f"sample {evaluation.sample}: {evaluation.jets} jets{weights}, model {evaluation.model}" + (
         f"\n  {ranges}" if ranges else ""
     )
 
@@ -54,9 +58,25 @@ def with_error(value: float, error: float) -> str:
 
 def _task(evaluation: Evaluation, task: TaskResult) -> Listing:
     what = "jets" if task.stream == "jets" else f"constituents in {task.stream}"
-    title = f"{task.task} on {evaluation.sample}, {task.entries} labelled {what}"
+    title = f"{task.task} on {evaluation.sample}, {task.entries} labelled {what}{_weighted(evaluation)}"
+    if task.entries and task.absent:
+        title += f"; none of class {', '.join(task.absent)}"
+    title += _assumed(task.prior)
     several = len({metric.name for metric in task.metrics}) < len(task.metrics)
     return _against_several(title, task.metrics) if several else _against_one(title, task.metrics)
+
+
+def _weighted(evaluation: Evaluation) -> str:
+    return f", weighted by {evaluation.weight}" if evaluation.weight else ""
+
+
+def _assumed(prior: Mapping[str, float]) -> str:
+    """What a class-weighted model takes for granted; nothing where that is the training sample."""
+    if not prior:
+        return ""
+    return "\nclass-weighted: probabilities for " + ", ".join(
+        f"{100 * one:.3g} % {name}" for name, one in prior.items()
+    )
 
 
 def _against_one(title: str, metrics: tuple[Metric, ...]) -> Listing:
@@ -89,6 +109,7 @@ def _discriminant(evaluation: Evaluation, result: DiscriminantResult) -> Listing
     mixture = " + ".join(f"{fraction:g} p({name})" for name, fraction in one.background.items())
     here = "this sample" if result.cuts_from == evaluation.sample else f"sample {result.cuts_from}"
     title = f"{one.name} on {evaluation.sample} = ln p({one.signal}) / ({mixture}); cuts made on {here}"
+    title += _weighted(evaluation) + _assumed(result.prior)
     names = tuple(result.points[0].rejections) if result.points else ()
     rows = tuple(
         (

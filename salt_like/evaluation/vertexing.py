@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.evaluation.metric import Metric
-from salt_like.evaluation.statistics import Floats, jackknife
+from salt_like.evaluation.statistics import Floats, jackknife, ratio
 
 TRACK_EFFICIENCY = 0.65  # of a matched vertex: share of its true tracks that were found
 TRACK_PURITY = 0.50  # share of its found tracks that are its own
@@ -163,26 +163,25 @@ class VertexSums:
     def __init__(self, groups: int = 20) -> None:
         self.sums = {name: np.zeros((groups, len(COUNTS))) for name in ("found", *TRIVIAL)}
 
-    def add(self, tracks: Tracks, found: Integers, group: Integers) -> None:
+    def add(self, tracks: Tracks, found: Integers, group: Integers, weights: Floats | None = None) -> None:
         """Add some jets.
 
         Args:
             tracks: Their constituents and the truth.
             found: Predicted vertex index, ``(T,)``.
             group: Group of each jet, ``(jets,)``.
+            weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
         """
         groupings = (found, np.zeros_like(found), np.full_like(found, -1, dtype=np.int64), tracks.truth)
         for name, index in zip(self.sums, groupings, strict=True):
-            np.add.at(self.sums[name], group, count(tracks, index))
+            counts = count(tracks, index)
+            np.add.at(self.sums[name], group, counts if weights is None else counts * weights[:, None])
 
     def metrics(self) -> list[Metric]:
         """The metrics of everything added, each once for every grouping that it is compared with."""
         metrics = []
         for name, above, below in RATIOS:
-
-            def ratio(sums: Floats, above: int = above, below: int = below) -> float:
-                return float(sums[above] / sums[below]) if sums[below] > 0 else float("nan")
-
-            value, error = jackknife(self.sums["found"], ratio)
-            metrics += [Metric(name, value, error, ratio(self.sums[one].sum(0)), one) for one in TRIVIAL]
+            sums = {grouping: found[:, [above, below]] for grouping, found in self.sums.items()}
+            value, error = jackknife(sums["found"], ratio)
+            metrics += [Metric(name, value, error, ratio(sums[one].sum(0)), one) for one in TRIVIAL]
         return metrics

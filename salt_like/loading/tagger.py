@@ -43,7 +43,7 @@ class LoadedTagger:
         self.tagger = checkpoint.restore(saved).deployed.to(self.device).eval()
         requests = {name: self._reads(name, saved.config) for name in self.tagger.tasks}
         self.tasks = tuple(
-            TaskRecord(name, task.stream, tuple(request.key for request in requests[name]), task.outputs)
+            TaskRecord(name, task.stream, tuple(request.key for request in requests[name]), task.outputs, task.prior)
             for name, task in ((name, self.tagger.task(name)) for name in self.tagger.tasks)
         )
         self._pair_streams = {one.stream for some in requests.values() for one in some if one.pairs}

@@ -36,6 +36,7 @@ class Task(nn.Module, ABC):
 
     Attributes:
         nonnegative: Whether the loss is never negative, so that a weight may be learned for it.
+        prior: Class fractions for which predicted probabilities hold; empty for those of the training sample.
     """
 
     nonnegative = True
@@ -56,6 +57,7 @@ class Task(nn.Module, ABC):
         self.width = pooled_dim if described.is_global else token_dim
         self.in_dim = self.width + (pooled_dim if self.context else 0)
         self.outputs: tuple[Output, ...] = ()
+        self.prior: tuple[float, ...] = ()
 
     @classmethod
     @abstractmethod

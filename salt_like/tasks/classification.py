@@ -78,6 +78,7 @@ class Classification(Task):
         # not part of the state: it follows from the description of the data
         weights = torch.tensor(_weights(self.label, class_weights), dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
+        self.prior = _assumed(self.label, weights.tolist()) if self.weighted else ()
         self.head = self._head(len(self.label.classes), hidden, activation, dropout)
         self.outputs = tuple(
             Output(stream, f"p{short_name(name)}", "probability", of_class=name) for name in self.label.classes
@@ -134,6 +135,13 @@ class Classification(Task):
 def short_name(name: str) -> str:
     """The class name as it stands in output names: without the ending ``jets``."""
     return name.removesuffix("jets") or name
+
+
+def _assumed(label: Label, weights: list[float]) -> tuple[float, ...]:
+    """Class fractions for which the probabilities of a class-weighted model hold: those of the training, weighted."""
+    fractions = label.prior or label.counts
+    weighted = [one * weight for one, weight in zip(fractions, weights, strict=True)] if any(fractions) else []
+    return tuple(one / sum(weighted) for one in weighted) if any(weighted) else ()
 
 
 def _weights(label: Label, wanted: str | list[float]) -> list[float]:

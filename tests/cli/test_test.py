@@ -99,6 +99,20 @@ def test_a_second_test_of_the_same_files_refreshes_and_of_others_needs_force(
     assert len(h5py.File(predictions)["jets"]) == 60
 
 
+def test_the_table_says_weights_and_prior(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flavour = {"stream": "jets", "label": "flavour_label", "class_weights": [1.0, 1.0, 2.0, 0.0]}
+    tasks = {"flavour": {"class_path": "Classification", "init_args": flavour}}
+    run = make_run(tmp_path / "run", tasks=tasks, weight="weight", test=str(make_file(tmp_path / "test.h5", 80, 3)))
+    assert main(["test", str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "sample test: 80 jets, weighted by weight (effective number 7" in printed
+    assert "flavour on test, 80 labelled jets, weighted by weight\nclass-weighted: probabilities for " in printed
+    prior = json.loads((run / "predictions" / "test_metrics.json").read_text())["tasks"]["flavour"]["assumed_prior"]
+    fractions = {one["name"]: one for one in json.loads((run / "spec.json").read_text())["labels"]}
+    shares = np.array(fractions["flavour_label"]["prior"]) * [1, 1, 2, 0]
+    assert list(prior.values()) == pytest.approx((shares / shares.sum()).tolist())
+
+
 def test_number_of_jets_weights_and_several_files(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", weight="weight")
     files = [str(make_file(tmp_path / f"{number}.h5", 40, number)) for number in range(2)]

@@ -116,3 +116,30 @@ def test_json_has_no_nan() -> None:
     metric = Metric("a", float("nan"), 1.0, float("inf"))
     assert metric.plain()["value"] is None
     assert plain({"a": [1.0, (float("-inf"),)]}) == {"a": [1.0, [None]]}
+
+
+def test_weights_of_constituents_are_like_repetitions() -> None:
+    probabilities, labels = sample(3000, seed=5)
+    labels[::7] = -1
+    group, repeat = np.arange(3000) // 5 % 10, np.random.default_rng(6).integers(0, 4, 3000)
+    weighted, repeated = ClassificationSums(CLASSES, groups=10), ClassificationSums(CLASSES, groups=10)
+    weighted.add(probabilities, labels, group, repeat.astype(float))
+    repeated.add(*(np.repeat(one, repeat, 0) for one in (probabilities, labels, group)))
+    expected = named(repeated.metrics())
+    for name, metric in named(weighted.metrics()).items():
+        assert metric.value == pytest.approx(expected[name].value), name
+        assert metric.error == pytest.approx(expected[name].error), name
+        assert metric.baseline == pytest.approx(expected[name].baseline), name
+
+
+def test_negative_weights_of_constituents_end_in_no_warning() -> None:
+    probabilities, labels = sample(400, seed=7)
+    sums = ClassificationSums(CLASSES, groups=4)
+    sums.add(probabilities, labels, np.arange(400) % 4, np.where(labels == 2, -0.3, 1.0))
+    found = named(sums.metrics())
+    assert np.isnan(found["AUC bjets against rest"].value)
+    assert np.isfinite(found["cross-entropy"].value)
+    sums = ClassificationSums(CLASSES, groups=4)
+    sums.add(probabilities, labels, np.arange(400) % 4, np.full(400, -1.0))
+    assert sums.metrics() == []
+    assert classify(probabilities, labels, CLASSES, (), np.full(400, -1.0)) == []

@@ -13,11 +13,12 @@ import pytest
 from salt_like.errors import UserError
 from salt_like.evaluation import reader
 from salt_like.evaluation.contents import Contents, TaskRecord
-from salt_like.evaluation.evaluate import Cuts, Evaluation, evaluate
+from salt_like.evaluation.evaluate import evaluate
 from salt_like.evaluation.metric import Metric
 from salt_like.evaluation.reader import PredictionFile, decode
 from salt_like.evaluation.regression import regress
 from salt_like.evaluation.rejection import WorkingPoint
+from salt_like.evaluation.results import Cuts, Evaluation
 from salt_like.evaluation.table import headline, listings, with_error
 from salt_like.spec import DataSpec, Discriminant, Label, Output, Stream, Variable
 
@@ -179,6 +180,89 @@ def test_weights_enter_the_metrics_of_jets(tmp_path: Path) -> None:
     found = named(evaluate(file(tmp_path / "a.h5", content, weight="weight")), "flavour")
     assert found["accuracy"].baseline == 1
     assert np.isnan(found["AUC bjets against rest"].value)
+
+
+def with_track_regression(content: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """The same with a regression of constituents."""
+    random = np.random.default_rng(1)
+    tracks = np.zeros((N, L), [*content["tracks"].dtype.descr, ("d0", "f4"), ("m_d0", "f4")])
+    for name in content["tracks"].dtype.names:
+        tracks[name] = content["tracks"][name]
+    tracks["d0"], tracks["m_d0"] = random.normal(size=(2, N, L))
+    spec = contents().spec
+    spec = replace(spec, labels=(*spec.labels, Label("tracks", "d0", "d0", "real", mean=0.5, unit="mm")))
+    task = TaskRecord("d0", "tracks", ("d0",), (Output("tracks", "d0", "value"),))
+    return {**content, "tracks": tracks}, {"spec": spec, "tasks": (*contents().tasks, task)}
+
+
+def test_jets_without_weight_count_nowhere(tmp_path: Path) -> None:
+    content, changes = with_track_regression(arrays())
+    content["jets"]["weight"] = 3 * (np.arange(N) % 2)
+    weighted = evaluate(file(tmp_path / "a.h5", content, weight="weight", **changes))
+    half = {name: array[1::2] for name, array in content.items()}
+    expected = evaluate(file(tmp_path / "b.h5", half, **changes))
+    assert (weighted.weight, weighted.effective, weighted.jets) == ("weight", N // 2, N)
+    for one, other in zip(weighted.tasks, expected.tasks, strict=True):
+        assert len(one.metrics) >= 3, one.task
+        for metric, reference in zip(one.metrics, other.metrics, strict=True):
+            assert metric.name == reference.name
+            for found, wanted in (
+                (metric.value, reference.value),
+                (metric.error, reference.error),
+                (metric.baseline, reference.baseline),
+            ):
+                assert found == pytest.approx(wanted, nan_ok=True), (one.task, metric.name)
+
+
+def test_a_jet_of_negative_weight_takes_its_double_away(tmp_path: Path) -> None:
+    content, changes = with_track_regression(arrays())
+    content["jets"]["weight"] = 1
+    double = {name: array[:40].copy() for name, array in content.items()}
+    plus, minus = ({name: array.copy() for name, array in double.items()} for _ in range(2))
+    minus["jets"]["weight"] = -1
+    more = {name: np.concatenate([content[name], plus[name], minus[name]]) for name in content}
+    expected = evaluate(file(tmp_path / "a.h5", content, weight="weight", **changes))
+    found = evaluate(file(tmp_path / "b.h5", more, weight="weight", **changes))
+    assert found.effective == pytest.approx(N**2 / (N + 80))
+    for one, other in zip(found.tasks, expected.tasks, strict=True):
+        for metric, reference in zip(one.metrics, other.metrics, strict=True):
+            assert metric.value == pytest.approx(reference.value, rel=0.01, abs=0.01, nan_ok=True), metric.name
+            # a class's AUC and means become less certain: fewer effective entries
+            if metric.name in ("cross-entropy", "mass: bias") and one.stream == "jets":
+                assert metric.error > reference.error
+
+
+def test_weights_that_sum_to_nothing_are_refused(tmp_path: Path) -> None:
+    content = arrays()
+    content["jets"]["weight"] = np.where(np.arange(N) % 2, 1, -1)
+    with pytest.raises(UserError, match=r"the weights 'weight' of the 400 jets of sample 'ttbar' sum to 0"):
+        evaluate(file(tmp_path / "a.h5", content, weight="weight"))
+
+
+def test_tables_say_that_weights_and_which_prior_are_used(tmp_path: Path) -> None:
+    content = arrays()
+    content["jets"]["weight"] = 1 + np.arange(N) % 2
+    flavour, *others = contents().tasks
+    tasks = (replace(flavour, prior=(0.25, 0.25, 0.5)), *others)
+    found = evaluate(file(tmp_path / "a.h5", content, weight="weight", tasks=tasks))
+    assert (
+        headline(found).splitlines()[0] == "sample ttbar: 400 jets, weighted by weight (effective number 360), model m"
+    )
+    tables = listings(found)
+    assert all("weighted by weight" in table.title for table in tables)
+    said = "class-weighted: probabilities for 25 % ujets, 25 % cjets, 50 % bjets"
+    assert [table.title.splitlines()[1:] == [said] for table in tables] == [True, False, False, False, True]
+    assert found.plain()["weight"] == "weight"
+    assert found.plain()["tasks"]["flavour"]["assumed_prior"] == {"ujets": 0.25, "cjets": 0.25, "bjets": 0.5}
+
+
+def test_tables_name_absent_classes(tmp_path: Path) -> None:
+    content = arrays()
+    content["jets"]["flavour"] = np.where(content["jets"]["flavour"] == 5, 4, content["jets"]["flavour"])
+    content["tracks"]["origin"] = np.where(content["tracks"]["origin"] == 2, 0, content["tracks"]["origin"])
+    titles = [table.title for table in listings(evaluate(file(tmp_path / "a.h5", content)))]
+    assert titles[0] == "flavour on ttbar, 400 labelled jets; none of class bjets"
+    assert titles[2].endswith("constituents in tracks; none of class fromB, fromC")  # fromC is ignored
 
 
 def test_jets_without_weight_do_not_move_the_cuts(tmp_path: Path) -> None:

@@ -64,3 +64,36 @@ def test_error_of_the_width_knows_that_its_quantiles_are_correlated() -> None:
     found = [named(regress(random.normal(size=number), np.zeros(number))) for _ in range(40)]
     expected = np.sqrt(p * (1 - 2 * p) / (2 * density**2 * number))
     assert np.mean([one["half central 68 %"].error for one in found]) == pytest.approx(expected, rel=0.04)
+
+
+def test_weights_are_like_repetitions() -> None:
+    random = np.random.default_rng(3)
+    targets = random.uniform(50, 150, 4000)
+    values, sigmas = targets + random.normal(2, 5, 4000), random.uniform(1, 9, 4000)
+    repeat = random.integers(0, 4, 4000)
+    repeated = (np.repeat(one, repeat) for one in (values, targets, sigmas))
+    expected = named(regress(*repeated))
+    for name, metric in named(regress(values, targets, sigmas, weights=repeat.astype(float))).items():
+        assert metric.value == pytest.approx(expected[name].value, rel=1e-3), name
+        assert metric.baseline == pytest.approx(expected[name].baseline, rel=1e-3), name
+
+
+@pytest.mark.parametrize("name", ["bias", "RMS", "half central 68 %", "median of value/target"])
+@pytest.mark.parametrize("negative", [0.0, 0.1])
+def test_weighted_errors_are_the_spread_of_repetitions(name: str, negative: float) -> None:
+    random = np.random.default_rng(4)
+    results = []
+    for _ in range(150):
+        targets = random.uniform(90, 110, 1000)
+        weights = random.exponential(1, 1000) * np.where(random.random(1000) < negative, -1, 1)
+        results.append(named(regress(targets + random.normal(0, 5, 1000), targets, weights=weights))[name])
+    spread = np.std([one.value for one in results])
+    assert np.mean([one.error for one in results]) == pytest.approx(spread, rel=0.25)
+
+
+def test_negative_weights_may_leave_nothing() -> None:
+    targets = np.array([1.0, 2.0, 3.0])
+    assert regress(targets, targets, weights=np.array([1.0, -2.0, 0.5])) == []
+    found = named(regress(targets + np.array([0.0, 5.0, 0.0]), targets, weights=np.array([1.0, -0.5, 1.0])))
+    assert np.isnan(found["RMS"].value)
+    assert found["bias"].value == pytest.approx(-2.5 / 1.5)

@@ -10,6 +10,8 @@ from salt_like.evaluation.statistics import (
     effective_entries,
     jackknife,
     mean_and_error,
+    quantiles,
+    ratio,
     upper_limit,
 )
 
@@ -43,6 +45,8 @@ def test_effective_entries() -> None:
 def test_binomial_error() -> None:
     assert binomial_error(0.5, 100) == pytest.approx(0.05)
     assert np.isnan(binomial_error(0.5, 0))
+    assert np.isnan(binomial_error(1.01, 100))
+    assert np.isnan(binomial_error(-0.01, 100))
 
 
 def test_mean_and_error_of_equal_weights_is_the_textbook_one() -> None:
@@ -58,6 +62,22 @@ def test_mean_of_few() -> None:
     mean, error = mean_and_error(np.array([2.0]))
     assert mean == 2
     assert np.isnan(error)
+
+
+def test_no_mean_where_weights_sum_to_nothing() -> None:
+    assert np.isnan(mean_and_error(np.ones(2), np.array([1.0, -1.0]))).all()
+    assert np.isnan(ratio(np.array([1.0, -1.0])))
+    assert ratio(np.array([1.0, 4.0])) == 0.25
+
+
+def test_quantiles_are_hazens_and_those_of_the_weights() -> None:
+    values = np.random.default_rng(5).normal(size=101)
+    levels = np.array([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(quantiles(values, levels, np.ones(101)), np.quantile(values, levels, method="hazen"))
+    weights = np.random.default_rng(6).uniform(0, 2, 50_000)
+    values = weights + np.random.default_rng(7).normal(size=50_000)  # by weight, not by number
+    heavy = np.random.default_rng(8).choice(values, 50_000, p=weights / weights.sum())
+    np.testing.assert_allclose(quantiles(values, levels, weights), np.quantile(heavy, levels), atol=0.03)
 
 
 def test_weighted_error_covers() -> None:

@@ -124,3 +124,18 @@ def test_pieces_add_up() -> None:
         parts.add(piece, found[of], group[start:stop])
     for name, sums in whole.sums.items():
         np.testing.assert_array_equal(sums, parts.sums[name])
+
+
+def test_weights_are_like_repetitions() -> None:
+    tracks, found = random_tracks(2, jets=60)
+    repeat = np.random.default_rng(8).integers(0, 4, tracks.jets)
+    group = np.arange(tracks.jets) % 5
+    weighted, repeated = VertexSums(groups=5), VertexSums(groups=5)
+    weighted.add(tracks, found, group, repeat.astype(float))
+    for copy in range(3):
+        of = (repeat > copy)[tracks.jet]
+        kept = Tracks(tracks.jet[of], tracks.truth[of], tracks.heavy[of], tracks.primary[of], tracks.jets)
+        repeated.add(kept, found[of], group, (repeat > copy).astype(float))
+    for name, sums in weighted.sums.items():
+        np.testing.assert_allclose(sums, repeated.sums[name])
+    assert weighted.sums["found"].sum(0).min() > 0

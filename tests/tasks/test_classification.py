@@ -70,6 +70,18 @@ def test_balanced_weights_are_inverse_frequencies_with_mean_one():
     torch.testing.assert_close(task.loss(logits(), batch()), expected)
 
 
+def test_prior_is_that_of_the_training_times_the_weights():
+    counts = (10.0, 30.0, 60.0)
+    spec = with_flavour(replace(SPEC.labels[0], counts=counts, prior=(0.1, 0.3, 0.6)))
+    assert jets_task(spec).prior == ()
+    assert jets_task(spec, class_weights="balanced").prior == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    assert jets_task(spec, class_weights=[6.0, 2.0, 1.0]).prior == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    assert jets_task(spec, class_weights=[1.0, 1.0, 0.0]).prior == pytest.approx((0.25, 0.75, 0))
+    # a class_dict gives weights, not frequencies
+    given = with_flavour(replace(SPEC.labels[0], counts=(1.0, 0.5, 0.25), prior=(0.1, 0.3, 0.6)))
+    assert jets_task(given, class_weights="balanced").prior == pytest.approx((0.1 / 3.1, 0.6 / 3.1, 2.4 / 3.1))
+
+
 def test_absent_class_does_not_shift_the_weights_of_the_others():
     absent = replace(SPEC.labels[0], counts=(10.0, 0.0, 90.0))
     weights = jets_task(with_flavour(absent), class_weights="balanced").class_weights
