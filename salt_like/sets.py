@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -515,12 +516,18 @@ def partition(counts: Tensor, number: int) -> tuple[Tensor, ...]:
 
 
 def list_pairs(counts: Tensor) -> Tensor:
-    """Packed positions of both ends of every unordered pair of constituents of the same jet, ``(2, P)``."""
-    offsets = counts.cumsum(0) - counts
-    number = counts * (counts - 1) // 2
-    jet = torch.repeat_interleave(torch.arange(counts.shape[0]), number)
-    rank = torch.arange(int(number.sum())) - (number.cumsum(0) - number).index_select(0, jet)
-    # rank enumerates (1,0), (2,0), (2,1), (3,0), ...: the larger end j is the last one with j(j-1)/2 <= rank
-    larger = ((1 + (1 + 8 * rank.double()).sqrt()) / 2).floor().long()
-    smaller = rank - larger * (larger - 1) // 2
-    return torch.stack([smaller, larger]) + offsets.index_select(0, jet)
+    """Packed positions of both ends of every unordered pair of constituents of the same jet, ``(2, P)``.
+
+    A jet's pairs stand in the order (0, 1), (0, 2), (1, 2), (0, 3), ...
+    """
+    # NumPy's: torch takes twice as long for the few microseconds of work of each step
+    number = counts.numpy()
+    ends = number.cumsum()
+    constituents = np.arange(number.sum())
+    first = (ends - number).repeat(number)  # of the jet of each constituent
+    slots = constituents - first
+    # each constituent is the larger end of as many pairs as there are constituents of its jet before it
+    before = slots.cumsum() - slots
+    pairs = np.stack([first - before, constituents]).repeat(slots, 1)
+    pairs[0] += np.arange(pairs.shape[1])
+    return torch.from_numpy(pairs)
