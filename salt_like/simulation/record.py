@@ -240,6 +240,7 @@ class Hadrons:
         lxy: Transverse flight length in mm, (Q,).
         decay: Proper decay length c tau of this hadron, mm, (Q,).
         jet: Row in `Jets` of the nearest jet within the cone, -1 for none, (Q,).
+        parent: Row in `Particles` of the closest of the b and c hadrons that it descends from, -1 for none, (Q,).
     """
 
     event: Integers
@@ -254,3 +255,4 @@ class Hadrons:
     lxy: Floats
     decay: Floats
     jet: Integers
+    parent: Integers
