@@ -23,7 +23,7 @@ LAYERS = [
     {"data", "nn"},
     {"tokenizers", "encoders", "tasks"},
     {"tagger"},
-    {"training", "callbacks", "evaluation"},
+    {"training", "callbacks", "evaluation", "checks", "simulation"},
     {"loading"},
     {"cli"},
 ]
