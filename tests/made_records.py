@@ -72,18 +72,19 @@ def tracks_at(*directions, event=None, stable=None, charge=1, d0=0.0, z0=0.0, si
     """Tracks from (pt, eta, phi)."""
     number = len(directions)
     pt, eta, phi = np.array(directions, float).reshape(-1, 3).T
+    event = np.zeros(number, np.int64) if event is None else np.array(event, np.int64)
 
     def each(value, kind):
         return np.broadcast_to(np.array(value, kind), (number,)).copy()
 
     return Tracks(
-        event=np.zeros(number, np.int64) if event is None else np.array(event, np.int64),
+        event=event,
         stable=np.full(number, -1) if stable is None else np.array(stable, np.int64),
         charge=each(charge, np.int64), pt=pt, eta=eta, phi=phi, d0=each(d0, float), z0=each(z0, float),
         sigma_d0=each(sigma, float), sigma_z0=each(sigma, float), sigma_phi=each(0.001, float),
         sigma_theta=each(0.002, float), sigma_q_over_p=each(0.003, float), pixel_hits=each(4, np.int64),
         strip_hits=each(8, np.int64), innermost_hits=each(1, np.int64), next_to_innermost_hits=each(2, np.int64),
-        lepton=each(lepton, np.int64),
+        lepton=each(lepton, np.int64), vertex=np.zeros((max(event, default=0) + 1, 3)),
     )  # fmt: skip
 
 
