@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from salt_like.simulation.record import Floats
+from salt_like.simulation.record import Floats, Integers
 
 # GeV per e, T and mm: a particle of unit charge turns by CURVATURE * field / pT in a mm of transverse path
 CURVATURE = 0.299792458e-3
@@ -34,7 +34,7 @@ def perigee(
     px: Floats,
     py: Floats,
     pz: Floats,
-    charge: Floats,
+    charge: Floats | Integers,
     vertex_x: Floats,
     vertex_y: Floats,
     vertex_z: Floats,
