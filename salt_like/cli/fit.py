@@ -76,6 +76,7 @@ def main(arguments: list[str]) -> int:
             resumed.check(resolved)
         parsed = build.instantiate(wiring, resolved, resumed.spec if resumed else None)
         _check_optimizer(parsed.model)
+        _check_weights(parsed)
         trainer = _trainer(parsed, run, shlex.join(["train", "fit", *arguments]))
         was_there = folder.exists()
         run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())
@@ -123,6 +124,9 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
     best = parsed.config["keep_best"]
     usual = assemble.callbacks(run, monitor, contents, facts, best, interactive=sys.stderr.isatty())
     configured = {key: value for key, value in parsed.trainer.items() if value is not None}
+    if not parsed.data.validates:
+        configured["limit_val_batches"] = 0  # Lightning would warn about a list without loaders
+        print("no validation files (data.val): no best checkpoint, `test` takes the last one", file=sys.stderr)
     own = _as_list(configured.pop("callbacks", []))
     if configured.get("enable_progress_bar") is False or any(isinstance(one, ProgressBar) for one in own):
         usual = [one for one in usual if not isinstance(one, ProgressBar)]
@@ -142,6 +146,19 @@ def _check_optimizer(model: Model) -> None:
         model.optimizer(parameter_groups(model))
     except ValueError as error:
         raise UserError(f"model.optimizer: {error}") from error
+
+
+def _check_weights(parsed: Parsed) -> None:
+    """Refuse to learn weights for losses that jets of negative weight can make negative."""
+    if not parsed.model.combine.learns:
+        return
+    number = parsed.data.negative_weights
+    if number:
+        raise UserError(
+            "model.weighting: uncertainty cannot be used with jets of negative weight; "
+            f"the training sample has {number}\nweight of the jets: data.weight: {parsed.data.splits.weight}\n"
+            "a loss that becomes negative would drive its learned weight to infinity; use model.weighting: fixed"
+        )
 
 
 def _as_list(value: Any) -> list[Any]:

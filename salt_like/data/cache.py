@@ -78,6 +78,13 @@ class Cache:
         self.progress = progress
         self.chunk = chunk
         self.stale_after = stale_after
+        self._warned = False
+
+    def warn(self, message: str) -> None:
+        """Say that something cannot be kept, once: it is the same for the next sample."""
+        if not self._warned:
+            log.warning(message)
+        self._warned = True
 
     def key(self, about: Mapping[str, Any]) -> str:
         """Name of the copy that is made from this: another one as soon as anything in `about` changes."""
@@ -135,7 +142,10 @@ class Cache:
             temporary.write_text(json.dumps(found), encoding="utf-8")
             temporary.replace(path)
         except OSError as error:
-            log.warning("not kept for the next time: %s", error)
+            self.warn(
+                f"nothing can be kept in {self.folder}, so the files are read anew each time: "
+                f"{error.strerror or error}; give another folder with data.cache_dir or $SALT_LIKE_CACHE"
+            )
         return found
 
     def _made(self, final: Path, sample: Readable, about: dict[str, Any], shuffle: bool, lock: Lock) -> PackedColumns:

@@ -99,13 +99,10 @@ def _classes(
 ) -> Label:
     entries = statistics.entries[label.stream][label.key]
     counts = statistics.counts[label.stream][label.key]
-    own = config.labels.get(label.name) or config.labels.get(label.key) or LabelConfig()
-    # the conventions list every kind of constituent that there can be, such as photons among tracks
-    optional = from_convention(label) and not draft.stream(label.stream).is_global
     absent = [name for name, number in zip(label.classes, entries, strict=True) if number == 0]
     found = ", ".join(f"{name} {number}" for name, number in zip(label.classes, entries, strict=True))
     where = f"dataset '{label.stream}' of {source}"
-    if sum(entries) == 0 or (absent and not own.allow_absent and not optional):
+    if sum(entries) == 0 or (absent and not may_be_absent(label, config.labels, draft)):
         raise UserError(
             f"no entry of class {', '.join(absent)} of the label '{label.name}' ({found})\nin {where}\n"
             f"add such jets, read fewer classes (a label map), or accept it: "
@@ -122,6 +119,19 @@ def _classes(
         given = weights.class_weights(label)
         counts = [sum(counts) / weight if weight > 0 else 0.0 for weight in given]
     return replace(label, counts=tuple(counts), prior=prior)
+
+
+def may_be_absent(label: Label, labels: Mapping[str, LabelConfig], spec: DataSpec) -> bool:
+    """Whether a sample need not have every class of a label.
+
+    Args:
+        label: The label.
+        labels: The `data.labels` section.
+        spec: Description of the data.
+    """
+    own = labels.get(label.name) or labels.get(label.key) or LabelConfig()
+    # the conventions list every kind of constituent that there can be, such as photons among tracks
+    return own.allow_absent or (from_convention(label) and not spec.stream(label.stream).is_global)
 
 
 class _Table:

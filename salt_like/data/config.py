@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from salt_like.spec import Request
 
@@ -77,3 +77,15 @@ class DataConfig:
     weight: str | None = None
     allow_truth_inputs: Sequence[str] = ()
     discriminants: Mapping[str, Mapping[str, object]] | None = None
+
+
+def request(plain: Mapping[str, Any]) -> Request:
+    """A request from plain data, as a configuration holds it."""
+    classes, mapping = plain.get("classes"), plain.get("label_map")
+    return Request(
+        **{
+            **plain,
+            "classes": None if classes is None else tuple(classes),
+            "label_map": None if mapping is None else {int(raw): name for raw, name in mapping.items()},
+        }
+    )

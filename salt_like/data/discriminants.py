@@ -43,17 +43,20 @@ def _checked(name: str, one: Mapping[str, Any], classes: Sequence[Sequence[str]]
     if not isinstance(signal, str) or not isinstance(background, Mapping) or not background:
         raise UserError(f"{where} needs a signal class and a background of class → fraction, not {dict(one)}")
     needed = {signal, *background}
-    known = next((names for names in classes if needed <= set(names)), None)
-    if known is None:
-        everything = sorted({name for names in classes for name in names})
+    everything = sorted({name for names in classes for name in names})
+    allowed = f"classes of the jets: {', '.join(everything) or 'none, no task classifies jets'}"
+    if not any(needed <= set(names) for names in classes):
         odd = next((name for name in (signal, *background) if name not in everything), signal)
-        raise UserError(
-            f"{where} needs the class '{odd}'{nearest(odd, everything)}\n"
-            f"classes of the jets: {', '.join(everything) or 'none, no task classifies jets'}"
-        )
+        raise UserError(f"{where} needs the class '{odd}'{nearest(odd, everything)}\n{allowed}")
+    for key, value in background.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise UserError(f"{where}.background.{key} = {value!r}: expected a number\n{allowed}")
     fractions = {key: float(value) for key, value in background.items()}
     if signal in fractions:
-        raise UserError(f"{where}: '{signal}' is both signal and background")
-    if min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise UserError(f"{where}: fractions must be positive and sum to 1, not {sum(fractions.values()):g}")
+        raise UserError(f"{where}: '{signal}' is both signal and background\n{allowed}")
+    if not min(fractions.values()) >= 0 or not abs(sum(fractions.values()) - 1) <= 1e-6:
+        raise UserError(
+            f"{where}.background: fractions must be at least 0 and sum to 1, not to {sum(fractions.values()):g}: "
+            f"{fractions}\n{allowed}"
+        )
     return Discriminant(name, signal, fractions)

@@ -52,7 +52,10 @@ def event_parts(by: str | Sequence[str], fractions: Sequence[float]) -> tuple[Ev
     if not fields:
         raise UserError("data.split.by names no field: give one that identifies an event, such as eventNumber")
     if min(fractions, default=-1.0) < 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise UserError(f"data.split.fractions must be positive and sum to 1, not {list(fractions)}")
+        raise UserError(
+            f"data.split.fractions must be positive and sum to 1, not to {sum(fractions):g}: {list(fractions)}\n"
+            "they are the shares of the events for training, validation and test, such as [0.8, 0.1, 0.1]"
+        )
     edges = [0.0, *np.cumsum(fractions).tolist()]
     edges[-1] = 1.0
     return tuple(EventPart(fields, low, high) for low, high in pairwise(edges))

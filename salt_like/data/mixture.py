@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from salt_like.data.columns import Columns
 from salt_like.data.sample import Sample
+from salt_like.errors import UserError, nearest
 
 
 class Mixture:
@@ -51,3 +52,43 @@ class Mixture:
         """A hash of all that decides what `chunks` yields."""
         text = "\n".join(f"{name} {sample.fingerprint()}" for name, sample in self.samples.items())
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shared_out(samples: Mapping[str, Sample], fractions: Mapping[str, float], total: int | None) -> dict[str, int]:
+    """Numbers of jets to take of named samples so that they make up the given fractions.
+
+    Args:
+        samples: Samples by name, without limits.
+        fractions: Fraction of the jets that each sample shall make up; they sum to 1.
+        total: Number of jets wanted in all, ``None`` for as many as there are.
+
+    Raises:
+        UserError: A name is unknown or missing, the fractions do not sum to 1, or there are too few jets.
+    """
+    for name in fractions:
+        if name not in samples:
+            raise UserError(
+                f"data.fractions names '{name}'{nearest(name, samples)}, which is no training sample\n"
+                f"training samples (data.train): {', '.join(samples)}"
+            )
+    missing = [name for name in samples if name not in fractions]
+    if missing:
+        raise UserError(
+            f"data.fractions lacks the training sample '{missing[0]}': {dict(fractions)}\n"
+            f"it must give a fraction for each of: {', '.join(samples)}"
+        )
+    if min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise UserError(
+            f"data.fractions must be positive and sum to 1, not to {sum(fractions.values()):g}: {dict(fractions)}\n"
+            f"training samples: {', '.join(samples)}"
+        )
+    counts = {name: sample.count() for name, sample in samples.items()}
+    possible = min(int(counts[name] / fraction + 1e-9) for name, fraction in fractions.items())
+    if total is not None and total > possible:
+        short = min(fractions, key=lambda name: counts[name] / fractions[name])
+        raise UserError(
+            f"data.num_train asks for {total} jets, of which {fractions[short]:.3g} from '{short}': "
+            f"it has {counts[short]}, enough for {possible} in all"
+        )
+    wanted = possible if total is None else total
+    return {name: max(1, int(wanted * fraction + 0.5)) for name, fraction in fractions.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +12,10 @@ from salt_like.data.augment import Augmentation
 from salt_like.data.cache import Cache
 from salt_like.data.collate import Collator
 from salt_like.data.complete import complete
-from salt_like.data.config import DataConfig, LabelConfig, VariableConfig
+from salt_like.data.config import DataConfig, LabelConfig, VariableConfig, request
 from salt_like.data.loader import Loader, Preparation, Steps
 from salt_like.data.mixture import Mixture
+from salt_like.data.occurrence import check_validation, occurrence
 from salt_like.data.resolve import draft_spec
 from salt_like.data.sample import Sample
 from salt_like.data.splits import Splits, Which
@@ -23,7 +23,7 @@ from salt_like.data.statistics import Statistics, measure, statistics_key
 from salt_like.data.steps import StepMaker
 from salt_like.data.watch import watch
 from salt_like.errors import UserError
-from salt_like.spec import DataSpec, Request
+from salt_like.spec import DataSpec
 
 Paths = str | list[str] | dict[str, str | list[str]] | None
 
@@ -119,7 +119,7 @@ class Data(LightningDataModule):
         self.cache_policy = cache
         self.cache = Cache(Path(cache_dir).expanduser() if cache_dir else None)
         self.start_method = start_method
-        wanted = [_request(plain) for plain in requests or ()]
+        wanted = [request(plain) for plain in requests or ()]
         limits: dict[Which, int | None] = {"train": num_train, "val": num_val, "test": num_test}
         self.splits = Splits({"train": train, "val": val, "test": test}, split, limits, fractions, weight)
         config = DataConfig(
@@ -138,6 +138,7 @@ class Data(LightningDataModule):
         )
         self.spec: DataSpec = spec or self._resolved(config, norm_dict, class_dict)
         pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
+        self._labels = config.labels
         self.collator = Collator(self.spec, layout, _at_least("buckets", buckets), pairs)
         self._steps: dict[Which, Steps] = {}
         self._loaders: list[Loader] = []
@@ -155,8 +156,11 @@ class Data(LightningDataModule):
             if not self.allow_overlap:
                 self._refuse_overlap()
             self._steps["train"] = self._maker(self.augment).shuffled(self._mixture("train"))
-        if stage in ("fit", "validate", None) and "val" in self.splits.files and "val" not in self._steps:
-            self._steps["val"] = self._maker().in_order(self._mixture("val"))
+        if stage in ("fit", "validate", None) and self.validates and "val" not in self._steps:
+            sample = self._mixture("val")
+            source = self.splits.source("val").parts[0][0]
+            check_validation(occurrence(sample, self.spec, self.cache), self.spec, self._labels, source)
+            self._steps["val"] = self._maker().in_order(sample)
 
     def train_dataloader(self) -> Loader:
         """Shuffled batches, or tuples of `accumulate` batches; continues where `load_state_dict` says."""
@@ -169,7 +173,7 @@ class Data(LightningDataModule):
     def val_dataloader(self) -> Loader | list[Loader]:
         """Batches in the order of the files; nothing without validation files."""
         self.setup("validate")
-        return self._loader(self._steps["val"]) if "val" in self._steps else []
+        return self._loader(self._steps["val"]) if self.validates else []
 
     def test_dataloader(self) -> list[Loader]:
         """One loader for each of `test_samples`, in the order of the files."""
@@ -210,12 +214,25 @@ class Data(LightningDataModule):
         return samples
 
     @property
+    def validates(self) -> bool:
+        """Whether there are validation files."""
+        return "val" in self.splits.files
+
+    @property
     def weight_scale(self) -> float:
         """Mean absolute weight of the training jets, by which all weights are divided; 1 without weights."""
         if self._weight_scale is None:
-            weighted = self.splits.weight is not None and "train" in self.splits.files
-            self._weight_scale = self._statistics(self.spec).weight_scale if weighted else 1.0
+            self._weight_scale = self._statistics(self.spec).weight_scale if self._weighted else 1.0
         return self._weight_scale
+
+    @property
+    def negative_weights(self) -> int:
+        """Number of training jets whose weight is negative."""
+        return self._statistics(self.spec).negative if self._weighted else 0
+
+    @property
+    def _weighted(self) -> bool:
+        return self.splits.weight is not None and "train" in self.splits.files
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and position of the training loader."""
@@ -254,8 +271,8 @@ class Data(LightningDataModule):
         }
 
         def check() -> dict[str, Any]:
-            with watch("comparing the events of the samples"):
-                self.splits.refuse_overlap(self.spec)
+            with watch("comparing the events of the samples") as progress:
+                self.splits.refuse_overlap(self.spec, progress)
             return {}
 
         self.cache.plain({"overlap": keys}, check)
@@ -275,14 +292,3 @@ def _at_least(name: str, value: int, least: int = 1) -> int:
     if value < least:
         raise UserError(f"data.{name} must be at least {least}, not {value}")
     return value
-
-
-def _request(plain: Mapping[str, Any]) -> Request:
-    classes, mapping = plain.get("classes"), plain.get("label_map")
-    return Request(
-        **{
-            **plain,
-            "classes": None if classes is None else tuple(classes),
-            "label_map": None if mapping is None else {int(raw): name for raw, name in mapping.items()},
-        }
-    )

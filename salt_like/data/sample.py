@@ -114,18 +114,24 @@ class Sample:
         kept = sum(self._kept_per_part())
         return kept if self.limit is None else min(kept, self.limit)
 
-    def events(self) -> Hashes:
-        """Different events of the sample's jets as sorted hashes, empty where the file does not identify events."""
+    def events(self, progress: Progress | None = None) -> Hashes:
+        """Different events of the sample's jets as sorted hashes, empty where the file does not identify events.
+
+        Args:
+            progress: Called after each chunk with the number of rows done and the number of rows in total.
+        """
         extractor = self.extractor
         if not extractor.event:
             return np.zeros(0, np.uint64)
         found = [np.zeros(0, np.uint64)]
-        for part, start, stop, _ in self._ranges(20 * ROWS_PER_CHUNK, 0, self.rows):
+        for part, start, stop, offset in self._ranges(20 * ROWS_PER_CHUNK, 0, self.rows):
             jets = self.source.read(self.spec.global_stream.name, part, start, stop)
             keep = extractor.keeps(jets)
             found.append(
                 np.unique(event_hash(jets if keep is None else jets[keep], extractor.event, self.source.runs[part]))
             )
+            if progress is not None:
+                progress(offset + stop, self.rows)
         return np.unique(np.concatenate(found))
 
     def fields(self, stream: str, names: Sequence[str], rows: NDArray[np.int64]) -> Rows:
@@ -260,34 +266,6 @@ class Sample:
     def __getstate__(self) -> dict[str, Any]:
         self._parts_end()  # counted once, not in every worker
         return self.__dict__
-
-
-def shared_out(samples: Mapping[str, Sample], fractions: Mapping[str, float], total: int | None) -> dict[str, int]:
-    """Numbers of jets to take of named samples so that they make up the given fractions.
-
-    Args:
-        samples: Samples by name, without limits.
-        fractions: Fraction of the jets that each sample shall make up; they sum to 1.
-        total: Number of jets wanted in all, ``None`` for as many as there are.
-
-    Raises:
-        UserError: A name is unknown or missing, the fractions do not sum to 1, or there are too few jets.
-    """
-    if set(fractions) != set(samples):
-        odd = ", ".join(sorted(set(fractions) ^ set(samples)))
-        raise UserError(f"data.fractions must name each training sample once; differs in: {odd}")
-    if min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise UserError(f"data.fractions must be positive and sum to 1, not {dict(fractions)}")
-    counts = {name: sample.count() for name, sample in samples.items()}
-    possible = min(int(counts[name] / fraction + 1e-9) for name, fraction in fractions.items())
-    if total is not None and total > possible:
-        short = min(fractions, key=lambda name: counts[name] / fractions[name])
-        raise UserError(
-            f"data.num_train asks for {total} jets, of which {fractions[short]:.3g} from '{short}': "
-            f"it has {counts[short]}, enough for {possible} in all"
-        )
-    wanted = possible if total is None else total
-    return {name: max(1, int(wanted * fraction + 0.5)) for name, fraction in fractions.items()}
 
 
 def _source(source: Source | Sequence[Path] | Mapping[str, Rows]) -> Source:

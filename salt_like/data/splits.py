@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from salt_like.data.events import EventPart, check_overlap, event_parts
+from salt_like.data.events import EventPart, Hashes, check_overlap, event_parts
 from salt_like.data.files import Files, Paths, named
-from salt_like.data.sample import Sample, shared_out
+from salt_like.data.mixture import shared_out
+from salt_like.data.sample import Progress, Sample
 from salt_like.errors import UserError, nearest
 from salt_like.spec import DataSpec
 
@@ -102,19 +103,28 @@ class Splits:
             return samples
         return {name: make(name, max(1, round(limit * count / total))) for name, count in counts.items() if count}
 
-    def refuse_overlap(self, spec: DataSpec) -> None:
+    def refuse_overlap(self, spec: DataSpec, progress: Progress | None = None) -> None:
         """Refuse training, validation and test samples that share events.
 
         Samples of one name are compared with each other; a sample whose name occurs on one side only is compared with
         all of the other side, because the same event number means another event in another process.
 
+        Args:
+            spec: What identifies an event, and which jets are selected.
+            progress: Called with the number of rows done and the number of rows in total.
+
         Raises:
             UserError: Two of them have an event in common.
         """
-        events = {
-            which: {name: sample.events() for name, sample in self.samples(which, spec, labels=False).items()}
-            for which in self.files
-        }
+        samples = {which: self.samples(which, spec, labels=False) for which in self.files}
+        total = sum(sample.rows for some in samples.values() for sample in some.values())
+        events: dict[Which, dict[str, Hashes]] = {}
+        before = 0
+        for which, named_samples in samples.items():
+            events[which] = {}
+            for name, sample in named_samples.items():
+                events[which][name] = sample.events(_shifted(progress, before, total))
+                before += sample.rows
         for position, one in enumerate(events):
             for other in list(events)[position + 1 :]:
                 for mine, first in events[one].items():
@@ -136,6 +146,11 @@ class Splits:
         if paths not in self._sources:
             self._sources[paths] = Files(paths)
         return self._sources[paths]
+
+
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """The same bar for a sample that comes after so many rows of others."""
+    return None if progress is None else lambda done, _: progress(before + done, total)
 
 
 def _parts(split: Mapping[str, Any], given: Mapping[Which, Given]) -> dict[Which, EventPart]:

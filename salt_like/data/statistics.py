@@ -21,6 +21,7 @@ from salt_like.spec import DataSpec, Stream, Variable
 Values = NDArray[np.float64]
 
 TRANSFORMS: dict[str, Callable[[Values], Values]] = {"log": np.log, "log1p": np.log1p, "asinh": np.arcsinh}
+_SCHEMA = 2  # of what is kept in the cache
 _LOWEST = {"log": 0.0, "log1p": -1.0}
 
 
@@ -58,6 +59,7 @@ class Statistics:
         entries: Stream → key of a class label → number of entries of each class.
         counts: The same with each entry weighted by its jet, weights scaled to a mean absolute value of 1.
         weight_scale: Mean absolute weight of a jet.
+        negative: Number of jets whose weight is negative.
     """
 
     jets: int
@@ -68,6 +70,7 @@ class Statistics:
     entries: dict[str, dict[str, list[int]]]
     counts: dict[str, dict[str, list[float]]]
     weight_scale: float = 1.0
+    negative: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, fit for JSON."""
@@ -157,7 +160,7 @@ def measure(
 def statistics_key(samples: Sequence[Sample]) -> str:
     """A hash of everything that decides what `measure` finds."""
     prepared = [(v.name, v.transform, v.clip) for stream in samples[0].spec.streams for v in stream.variables]
-    wanted = json.dumps([[sample.fingerprint() for sample in samples], prepared])
+    wanted = json.dumps([_SCHEMA, [sample.fingerprint() for sample in samples], prepared])
     return hashlib.sha256(wanted.encode()).hexdigest()
 
 
@@ -168,6 +171,7 @@ class _Meter:
         self.spec = spec
         self.jets = 0
         self.weight = 0.0
+        self.negative = 0
         self.constituents = {stream.name: 0 for stream in spec.streams if not stream.is_global}
         self.inputs = {stream.name: Moments(len(stream.variables)) for stream in spec.streams if stream.variables}
         self.targets = {(label.stream, label.key): Moments(1) for label in spec.labels if label.kind == "real"}
@@ -179,6 +183,7 @@ class _Meter:
         self.jets += len(columns)
         weights = np.ones(len(columns)) if columns.weights is None else columns.weights.astype(np.float64)
         self.weight += float(np.abs(weights).sum())
+        self.negative += int((weights < 0).sum())
         for name in self.constituents:
             self.constituents[name] += int(columns.counts[name].sum())
         for name, moments in self.inputs.items():
@@ -211,6 +216,7 @@ class _Meter:
             entries=_nested({where: entries.tolist() for where, entries in self.entries.items()}),
             counts=_nested({where: (counts / scale).tolist() for where, counts in self.counts.items()}),
             weight_scale=scale,
+            negative=self.negative,
         )
 
 

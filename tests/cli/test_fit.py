@@ -5,6 +5,7 @@ import json
 import shutil
 
 import h5py
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -192,6 +193,39 @@ def test_keeps_as_many_best_checkpoints_as_asked_for(tmp_path):
         losses = [float(row["val/jets_classification/loss"]) for row in csv.DictReader(stream)]
     epochs = [torch.load(tmp_path / "run" / "checkpoints" / name, weights_only=True)["epoch"] for name in names[1::-1]]
     assert epochs == sorted(range(3), key=lambda epoch: losses[epoch])[:2]
+
+
+def test_without_validation_there_is_a_last_checkpoint_and_no_warning(tmp_path, capfd, recwarn):
+    run = tmp_path / "run"
+    assert dispatcher.main(["--debug", "fit", *SMALL, "--data.val=null", "--run", str(run)]) == 0
+    said = capfd.readouterr()
+    assert "no validation files (data.val): no best checkpoint, `test` takes the last one" in said.err
+    assert "Total length" not in said.err + said.out
+    assert not [str(one.message) for one in recwarn if "Total length" in str(one.message)]
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.ckpt"]
+    header, *rows = (run / "metrics.csv").read_text().splitlines()
+    assert "train/loss" in header
+    assert "val/" not in header
+    assert len(rows) == 1
+    assert dispatcher.main(["--debug", "test", str(run), "--data.num_test=100"]) == 0
+
+
+def test_learned_weights_and_negative_jet_weights_do_not_go_together(sample, tmp_path, capsys):
+    with h5py.File(sample, "a") as file:
+        jets = file["jets"][:]
+        wider = np.zeros(len(jets), [*jets.dtype.descr, ("w", "f4")])
+        for name in jets.dtype.names:
+            wider[name] = jets[name]
+        wider["w"] = np.where(np.arange(len(jets)) == 5, -0.01, 1)
+        attributes = dict(file["jets"].attrs)
+        del file["jets"]
+        file.create_dataset("jets", data=wider).attrs.update(attributes)
+    given = [*SMALL, f"--data.train={sample}", "--data.val=null", "--data.weight=w", "--run", str(tmp_path / "run")]
+    message = fails([*given, "--model.weighting=uncertainty"], capsys)
+    assert "weighting: uncertainty cannot be used with jets of negative weight; the training sample has 1" in message
+    assert "use model.weighting: fixed" in message
+    assert not (tmp_path / "run").exists()
+    assert dispatcher.main(["--debug", "fit", *given]) == 0
 
 
 def test_a_new_folder_is_taken_away_again_when_the_data_are_wrong(sample, tmp_path, capsys):

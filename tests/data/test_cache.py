@@ -352,8 +352,12 @@ def test_plain_results_are_computed_once(tmp_path):
 
 def test_plain_results_without_a_place_to_keep_them(tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    assert cache(tmp_path / "file").plain({}, lambda: {"a": 1}) == {"a": 1}
-    assert "not kept for the next time" in caplog.text
+    kept = cache(tmp_path / "file")
+    for number in range(3):
+        assert kept.plain({"number": number}, lambda: {"a": 1}) == {"a": 1}
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"nothing can be kept in {tmp_path / 'file'}, so the files are read anew each time: ")
+    assert said.endswith("; give another folder with data.cache_dir or $SALT_LIKE_CACHE")
 
 
 def test_where_caches_are_kept(monkeypatch, tmp_path):

@@ -30,8 +30,9 @@ def test_own_ones():
     [
         ({"signal": "bjet", "background": {"cjets": 1}}, r"needs the class 'bjet' \(did you mean 'bjets'\?\)"),
         ({"signal": "bjets", "background": {"cjet": 1}}, r"needs the class 'cjet' \(did you mean 'cjets'\?\)"),
-        ({"signal": "bjets", "background": {"cjets": 0.5}}, "must be positive and sum to 1, not 0.5"),
-        ({"signal": "bjets", "background": {"cjets": 1.5, "ujets": -0.5}}, "must be positive and sum to 1"),
+        ({"signal": "bjets", "background": {"cjets": 0.5}}, "must be at least 0 and sum to 1, not to 0.5"),
+        ({"signal": "bjets", "background": {"cjets": "a"}}, "background.cjets = 'a': expected a number"),
+        ({"signal": "bjets", "background": {"cjets": 1.5, "ujets": -0.5}}, "must be at least 0 and sum to 1"),
         ({"signal": "bjets", "background": {"bjets": 1}}, "'bjets' is both signal and background"),
         ({"signal": "bjets", "backgrounds": {"cjets": 1}}, r"no key 'backgrounds' \(did you mean 'background'\?\)"),
         ({"signal": "bjets"}, "needs a signal class and a background"),
@@ -39,8 +40,10 @@ def test_own_ones():
     ],
 )
 def test_mistakes(one, match):
-    with pytest.raises(UserError, match=rf"data\.discriminants\.Db.*{match}"):
+    with pytest.raises(UserError, match=rf"data\.discriminants\.Db.*{match}") as error:
         resolve_discriminants({"Db": one}, [FLAVOURS])
+    if "signal class" not in match and "no key" not in match:
+        assert f"\nclasses of the jets: {', '.join(sorted(FLAVOURS))}" in str(error.value)
 
 
 def test_no_task_classifies_jets():

@@ -62,7 +62,7 @@ def test_part_of_an_event_depends_on_nothing_else():
 
 @pytest.mark.parametrize("fractions", [[0.8, 0.1], [1.2, -0.2], []])
 def test_parts_refuse_fractions_that_do_not_sum_to_one(fractions):
-    with pytest.raises(UserError, match=r"data\.split\.fractions must be positive and sum to 1"):
+    with pytest.raises(UserError, match=r"data\.split\.fractions must be .* to 1, not to .*\nthey are the shares"):
         event_parts("eventNumber", fractions)
 
 

@@ -5,8 +5,9 @@ import pytest
 from field_files import make_arrays, write
 
 from salt_like.data.columns import Columns
-from salt_like.data.mixture import Mixture
+from salt_like.data.mixture import Mixture, shared_out
 from salt_like.data.sample import Sample
+from salt_like.errors import UserError
 from salt_like.spec import DataSpec, Stream, Variable
 
 SPEC = DataSpec(
@@ -52,3 +53,21 @@ def test_the_fingerprint_knows_every_sample(mixture):
     assert one == mixture.fingerprint()
     assert Mixture({name: mixture.samples[name] for name in names[:2]}).fingerprint() != one
     assert Mixture({name: mixture.samples[name] for name in reversed(names)}).fingerprint() != one
+
+
+def test_fractions_of_named_samples():
+    samples = {"ttbar": Sample("ttbar", make_arrays(100), SPEC), "zprime": Sample("zprime", make_arrays(40), SPEC)}
+    assert shared_out(samples, {"ttbar": 0.5, "zprime": 0.5}, None) == {"ttbar": 40, "zprime": 40}
+    assert shared_out(samples, {"ttbar": 0.8, "zprime": 0.2}, None) == {"ttbar": 100, "zprime": 25}
+    assert shared_out(samples, {"ttbar": 0.8, "zprime": 0.2}, 50) == {"ttbar": 40, "zprime": 10}
+    with pytest.raises(UserError, match=r"asks for 100 jets, of which 0\.5 from 'zprime': it has 40, enough for 80"):
+        shared_out(samples, {"ttbar": 0.5, "zprime": 0.5}, 100)
+    with pytest.raises(UserError, match=r"names 'zprim' \(did you mean 'zprime'\?\).*\n.*: ttbar, zprime"):
+        shared_out(samples, {"ttbar": 0.5, "zprim": 0.5}, None)
+    with pytest.raises(UserError, match=r"lacks the training sample 'zprime'.*\n.* each of: ttbar, zprime"):
+        shared_out(samples, {"ttbar": 1.0}, None)
+    for wrong in ({"ttbar": 0.5, "zprime": 0.4}, {"ttbar": 0.0, "zprime": 1.0}):
+        with pytest.raises(
+            UserError, match=r"must be positive and sum to 1, not to .*\ntraining samples: ttbar, zprime"
+        ):
+            shared_out(samples, wrong, None)

@@ -226,7 +226,19 @@ def test_no_files_to_test_on(make):
 
 
 def test_no_validation(make):
-    assert make(val=None).val_dataloader() == []
+    data = make(val=None)
+    assert data.val_dataloader() == []
+    assert not data.validates
+    assert make().validates
+
+
+def test_negative_weights_are_counted(make, tmp_path):
+    arrays = make_arrays(JETS, seed=0)
+    arrays["jets"]["weight"][:7] *= -1
+    write(tmp_path / "train.h5", arrays)
+    assert make(weight="weight").negative_weights == 7
+    assert make().negative_weights == 0
+    assert make(spec=make().spec, train=None, weight="weight").negative_weights == 0
 
 
 def test_no_jets_after_the_selection(make):
@@ -274,8 +286,11 @@ def test_a_cache_that_cannot_be_written(make, tmp_path, caplog):
     folder = str(tmp_path / "file")
     data = make(cache_dir=folder)
     assert sorted(rows(data.train_dataloader())) == list(range(JETS))
+    assert rows(data.val_dataloader()) == list(range(VAL))
     assert isinstance(data._steps["train"], StreamedSteps)
-    assert "no packed copy is kept" in caplog.text
+    assert isinstance(data._steps["val"], FileSteps)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]  # once for all
+    assert said.startswith(f"nothing can be kept in {folder}, so the files are read anew each time")
     with pytest.raises(CacheUnavailableError, match=r"the cache cannot be written"):
         make(cache_dir=folder, cache=True).setup("fit")
 

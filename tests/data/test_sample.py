@@ -11,7 +11,7 @@ from field_files import CAPACITY, make_arrays, write
 from salt_like.data.columns import Columns
 from salt_like.data.events import check_overlap, event_parts
 from salt_like.data.files import Files
-from salt_like.data.sample import Sample, shared_out
+from salt_like.data.sample import Sample
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec, Label, Stream, Variable
 
@@ -348,20 +348,6 @@ def test_limit_beyond_what_there_is():
     assert sample.count() == len(read(sample)) == 10
     with pytest.raises(UserError, match="limited to 0: give at least 1"):
         Sample("a", make_arrays(10), SPEC, limit=0)
-
-
-def test_fractions_of_named_samples():
-    samples = {"ttbar": Sample("ttbar", make_arrays(100), SPEC), "zprime": Sample("zprime", make_arrays(40), SPEC)}
-    assert shared_out(samples, {"ttbar": 0.5, "zprime": 0.5}, None) == {"ttbar": 40, "zprime": 40}
-    assert shared_out(samples, {"ttbar": 0.8, "zprime": 0.2}, None) == {"ttbar": 100, "zprime": 25}
-    assert shared_out(samples, {"ttbar": 0.8, "zprime": 0.2}, 50) == {"ttbar": 40, "zprime": 10}
-    with pytest.raises(UserError, match=r"asks for 100 jets, of which 0\.5 from 'zprime': it has 40, enough for 80"):
-        shared_out(samples, {"ttbar": 0.5, "zprime": 0.5}, 100)
-    with pytest.raises(UserError, match="must name each training sample once; differs in: zprim, zprime"):
-        shared_out(samples, {"ttbar": 0.5, "zprim": 0.5}, None)
-    for wrong in ({"ttbar": 0.5, "zprime": 0.4}, {"ttbar": 0.0, "zprime": 1.0}):
-        with pytest.raises(UserError, match="must be positive and sum to 1"):
-            shared_out(samples, wrong, None)
 
 
 def test_fields_are_copied_with_their_types(tmp_path):

@@ -152,6 +152,16 @@ def test_uncertainty_weights_find_the_inverse_of_the_loss():
     assert one.combine(losses).item() == pytest.approx(expected.item())
 
 
+def test_uncertainty_learns_no_weight_for_a_task_of_weight_zero():
+    tasks = {name: TASKS[name] for name in ("flavour", "origin")} | {
+        "width": partial(GaussianRegression, stream="jets", label="truth_pt", weight=0.0)
+    }
+    one = Model(jets.spec(), tasks, weighting="uncertainty")
+    assert set(one.combine.log_variances) == {"flavour", "origin"}
+    losses = {"flavour": torch.tensor(2.0), "origin": torch.tensor(3.0), "width": torch.tensor(-5.0)}
+    assert one.combine(losses).item() == pytest.approx(2 + 0.5 * 3)
+
+
 def test_uncertainty_refuses_a_loss_that_can_be_negative():
     tasks = {"width": partial(GaussianRegression, stream="jets", label="truth_pt")}
     with pytest.raises(ValueError, match="weighting 'uncertainty' cannot be used with task 'width'"):
