@@ -39,6 +39,22 @@ class Chunk:
     rows: Mapping[str, Rows]
 
 
+class UnusableValueError(UserError):
+    """An input that is no finite number and not the value that means "not measured".
+
+    Args:
+        found: What was found, and where.
+        variable: The input.
+        declaration: How a configuration says that the value means "not measured".
+    """
+
+    def __init__(self, found: str, variable: Variable, declaration: str) -> None:
+        super().__init__(f'{found}\nif that means "not measured", say so: {declaration}')
+        self.found = found
+        self.variable = variable
+        self.declaration = declaration
+
+
 class Extractor:
     """Takes what training, testing and prediction need out of structured rows.
 
@@ -223,11 +239,12 @@ def _check_finite(values: NDArray[np.float32], rows: Rows, variable: Variable, p
     if bad.any():
         first = int(bad.argmax())
         found = rows[variable.name][first]
-        raise UserError(
+        raise UnusableValueError(
             f"the input '{variable.name}' is {found} ({int(bad.sum())} of {len(values)} values read together)\n"
-            f"in {place.of(first)}\n"
-            + ("" if np.isnan(values[first]) or not np.isfinite(found) else "which float32 cannot hold\n")
-            + f'if that means "not measured", say so: data.defaults: {{{variable.name}: {_yaml(float(found))}}}'
+            f"in {place.of(first)}"
+            + ("" if np.isnan(values[first]) or not np.isfinite(found) else "\nwhich float32 cannot hold"),
+            variable,
+            f"data.defaults: {{{variable.name}: {_yaml(float(found))}}}",
         )
 
 

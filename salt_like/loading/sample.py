@@ -16,7 +16,7 @@ from salt_like.data.columns import Columns
 from salt_like.data.sample import Progress, Sample
 from salt_like.errors import UserError
 from salt_like.evaluation.contents import Contents
-from salt_like.loading.tagger import LoadedTagger, Predictions
+from salt_like.loading.tagger import LoadedTagger, Predictions, after_training
 from salt_like.spec import Label
 from salt_like.version import __version__
 
@@ -100,7 +100,7 @@ class SamplePredictor:
         if self.sample.rows == 0:
             raise UserError(f"no jets in {self.sample.source.parts[0][0]}")
         jets, constituents = 0, 0
-        with open_predictions(path, self._contents().attributes(), self.options.overwrite) as writer:
+        with after_training(), open_predictions(path, self._contents().attributes(), self.options.overwrite) as writer:
             for columns in self.sample.chunks(progress=progress):
                 if jets == 0 or len(columns) > 0:
                     self._write(writer, columns)

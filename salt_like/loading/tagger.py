@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from salt_like.callbacks.tables import ROW, Table
 from salt_like.data.collate import collate
 from salt_like.data.columns import Columns
+from salt_like.data.extract import UnusableValueError
 from salt_like.data.sample import Sample
 from salt_like.errors import UserError, nearest
 from salt_like.evaluation.contents import TaskRecord
@@ -93,7 +95,8 @@ class LoadedTagger:
                 needed = ", ".join(stream.name for stream in spec.streams)
                 raise UserError(f"the arrays have no stream '{name}'{nearest(name, given)}\nneeded are: {needed}")
         sample = Sample("arrays", given, spec, labels=False)
-        parts = [self._rows(columns, sample, batch_size) for columns in sample.chunks()]
+        with after_training():
+            parts = [self._rows(columns, sample, batch_size) for columns in sample.chunks()]
         parts = parts or [self._rows(_nothing(spec), sample, batch_size)]
         joined = {stream: np.concatenate([part[stream] for part in parts]) for stream in parts[0]}
         return {
@@ -166,6 +169,22 @@ class LoadedTagger:
     def _reads(self, name: str, config: Mapping[str, Any]) -> tuple[Request, ...]:
         arguments = config["tasks"][name].get("init_args") or {}
         return type(self.tagger.task(name)).reads(**arguments)
+
+
+@contextmanager
+def after_training() -> Iterator[None]:
+    """Say what helps a trained tagger against an input that is no number: its configuration no longer does."""
+    try:
+        yield
+    except UnusableValueError as error:
+        known = error.variable.default
+        advice = (
+            f'give the value that means "not measured" to this run: {known:g}'
+            if known is not None
+            else 'this run knows no value that means "not measured": leave these rows out of the file or the arrays '
+            f"(a constituent by `valid`),\nor train again with {error.declaration}"
+        )
+        raise UserError(f"{error.found}\n{advice}") from error
 
 
 def load(run: str | Path, which: str = "best", device: str | None = None) -> LoadedTagger:

@@ -107,7 +107,11 @@ def test_wrong_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "none of the 20 jets has a constituent" in message(write(tmp_path / "c.h5", arrays))
     arrays = make_arrays(20)
     arrays["jets"]["pt"][3] = np.nan
-    assert "the input 'pt' is nan" in message(write(tmp_path / "d.h5", arrays))
+    said = message(write(tmp_path / "d.h5", arrays))
+    assert "the input 'pt' is nan" in said
+    assert "row 3 of dataset 'jets'" in said
+    assert 'this run knows no value that means "not measured": leave these rows out' in said
+    assert "or train again with data.defaults: {pt: .nan}" in said
     assert sorted(path.name for path in tmp_path.glob("*out*")) == []
 
 
@@ -135,3 +139,19 @@ def test_no_jets_no_such_device_and_a_folder_as_output(
     assert "no device 'tpuu'" in fails([*given, out, "--device=tpuu"], capsys)
     assert f"a folder, not a file: {tmp_path}" in fails([*given, str(tmp_path)], capsys)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.h5", "empty.h5"]
+
+
+def test_a_value_that_is_no_number_where_the_run_knows_a_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", defaults={"d0": -99.0})
+    arrays = make_arrays(20)
+    arrays["tracks"]["d0"][4, 0], arrays["tracks"]["valid"][4, 0] = np.nan, True
+    given = ["predict", str(run), "--data", str(write(tmp_path / "a.h5", arrays)), f"--out={tmp_path / 'out.h5'}"]
+    said = fails(given, capsys)
+    assert "the input 'd0' is nan" in said
+    assert said.splitlines()[-1] == 'give the value that means "not measured" to this run: -99'
+    assert "data.defaults" not in said
+    arrays["tracks"]["d0"][4, 0] = -99
+    write(tmp_path / "a.h5", arrays)
+    assert main(given) == 0
