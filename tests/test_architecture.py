@@ -76,15 +76,39 @@ def test_importing_the_package_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def project_text() -> str:
+    return (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def declared(section: str) -> set[str]:
+    """Modules of the packages that a list of pyproject.toml names."""
+    found = re.search(rf"^{section} = \[(.*?)^\]", project_text(), re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return {name.replace("-", "_").lower() for name in re.findall(r'"([A-Za-z0-9_-]+)', found[1])}
+
+
 def test_everything_that_is_imported_is_declared():
-    project = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
-    declared = re.search(r"^dependencies = \[(.*?)^\]", project, re.DOTALL | re.MULTILINE)
-    assert declared is not None
-    known = {name.replace("-", "_").lower() for name in re.findall(r'"([A-Za-z0-9_-]+)', declared[1])}
-    known |= {"salt_like", "yaml", *sys.stdlib_module_names}  # yaml is pyyaml
+    known = declared("dependencies") | {"salt_like", "yaml", *sys.stdlib_module_names}  # yaml is pyyaml
+    engines = PACKAGE / "simulation/engines.py"
     for path in PACKAGE.rglob("*.py"):
         for name in imported(path):
-            assert name.split(".")[0].lower() in known, f"{path.name} imports {name}"
+            more = declared("simulate") if path == engines else set()
+            assert name.split(".")[0].lower() in known | more, f"{path.name} imports {name}"
+
+
+def test_the_engines_of_the_simulation_are_imported_in_one_file_and_only_when_used():
+    engines = declared("simulate")
+    assert engines == {"pythia8mc", "fastjet", "awkward"}
+    assert not engines & declared("dependencies")
+    assert not [line for line in re.findall(r"^.*salt-like\[.*$", project_text(), re.MULTILINE) if "simulate" in line]
+    tree = ast.parse((PACKAGE / "simulation/engines.py").read_text(encoding="utf-8"))
+    at_import = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    assert not engines & at_import
+    code = (
+        "import sys, salt_like.cli.simulate, salt_like.simulation.production\n"
+        f"sys.exit(bool({engines | {'torch', 'lightning'}!r} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_importing_seeds_nothing_and_nothing_runs_git():

@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "predictions of a run on any file",
     "inspect": "what a data file, a configuration or a run contains",
     "bench": "speed of a configuration or a run",
+    "simulate": "make jets for training: collisions in a parametrised detector",
     "cache": "list or clear the packed copies of data files",
     "completion": "print a completion script for bash or zsh",
 }
