@@ -11,6 +11,7 @@ from salt_like.simulation.helix import CURVATURE
 from salt_like.simulation.kinematics import wrapped
 from salt_like.simulation.record import Floats, Flows, Integers, Mask, Stable, Tracks
 from salt_like.simulation.subtraction import subtracted
+from salt_like.simulation.tracker import in_order_of_events
 
 PION_MASS = 0.13957
 INVISIBLE = (12, 14, 16)
@@ -94,9 +95,10 @@ def _entering(stable: Stable, with_track: Mask, prompt: Mask, settings: Detector
     pt_squared = stable.px * stable.px + stable.py * stable.py
     inside = stable.pz * stable.pz < np.sinh(settings.calorimeter.maximum_eta) ** 2 * pt_squared
     # charged ones that turn back before they reach the barrel are lost
-    least = 0.5 * CURVATURE * settings.tracker.field * settings.calorimeter.radius
+    least = 0.5 * CURVATURE * settings.tracker.solenoid * settings.calorimeter.radius
     inside &= (pt_squared > least**2) | (stable.charge == 0.0)
-    row = np.flatnonzero(inside & ~prompt)
+    inside &= (stable.energy > settings.calorimeter.minimum_energy) & ~prompt
+    row = np.flatnonzero(inside)
     pdg = np.abs(stable.pdg[row])
     is_light = (pdg == ELECTROMAGNETIC[0]) | (pdg == ELECTROMAGNETIC[1])
     is_silent = (pdg >= min(INVISIBLE)) & (pdg <= max(INVISIBLE))  # muons stand between the neutrinos
@@ -124,7 +126,7 @@ def deposited(stable: Stable, row: Integers, with_track: Mask, vertex: Floats, s
     with np.errstate(divide="ignore"):
         to_end = np.maximum(end / slope, 0.0)
     charged = np.flatnonzero(stable.charge[row])
-    half_bend = -0.5 * CURVATURE * settings.tracker.field * stable.charge[row[charged]] / pt[charged]
+    half_bend = -0.5 * CURVATURE * settings.tracker.solenoid * stable.charge[row[charged]] / pt[charged]
     arc = np.arcsin(np.clip(path[charged] * np.abs(half_bend), 0.0, 1.0)) / np.abs(half_bend)
     path = np.minimum(path, to_end)
     arc = np.minimum(arc, to_end[charged])
@@ -204,7 +206,7 @@ def _joined(tracks: Tracks, charged: Integers, neutral: Deposits, is_photon: Mas
     momentum = pt[: len(charged)] * np.cosh(eta[: len(charged)])
     energy = np.concatenate([np.hypot(momentum, PION_MASS), energy])
     event = np.concatenate([tracks.event[charged], neutral.event[kept]])
-    order = np.argsort(event, kind="stable")
+    order = in_order_of_events(event)
     return Flows(
         event=event[order],
         track=np.concatenate([charged, np.full(len(kept), -1)])[order],

@@ -174,7 +174,7 @@ def _measured(
         vertex[event, 0],
         vertex[event, 1],
         vertex[event, 2],
-        settings.field,
+        settings.solenoid,
     )
     errors = uncertainties(np.sin(true.theta) / np.abs(true.q_over_p), true.theta, hits, settings)
     wide = np.where(rng.random(len(row)) < settings.tail_fraction, settings.tail_width, 1.0)
@@ -245,7 +245,7 @@ def _joined(real: _Found, fake: _Found, vertex: Floats, settings: TrackerSetting
     eta = -np.log(np.tan(theta / 2.0))
     kept = (pt > settings.minimum_pt) & (np.abs(eta) < settings.maximum_eta) & (np.abs(d0) < settings.maximum_d0)
     order = np.flatnonzero(kept)
-    order = order[np.argsort(event[order], kind="stable")]
+    order = order[in_order_of_events(event[order])]
     errors = Errors(*(np.concatenate(pair)[order] for pair in zip(real.errors, fake.errors, strict=True)))
     pixel = np.concatenate([real.hits.pixel, fake.hits.pixel])[order]
     strip = np.concatenate([real.hits.strip, fake.hits.strip])[order]
@@ -270,3 +270,9 @@ def _joined(real: _Found, fake: _Found, vertex: Floats, settings: TrackerSetting
         lepton=np.concatenate([real.lepton, fake.lepton])[order],
         vertex=vertex,
     )
+
+
+def in_order_of_events(event: Integers) -> Integers:
+    """Rows event by event, those of the same event in the order they have."""
+    # 16 bits are sorted without comparing; a chunk has at most 10,000 events
+    return np.argsort(event.astype(np.int16), kind="stable")
