@@ -38,6 +38,8 @@ def parser() -> command_line.Parser:
     made.add_argument("--config", metavar="FILE", help="YAML with these and further settings; options win")
     made.add_argument("--resume", action="store_true", help="go on with an interrupted simulation")
     made.add_argument("--check", metavar="FILE", help="instead: compare a simulated file with what is expected of it")
+    made.add_argument("--out-dir", metavar="DIR", help="where --check writes figure and page; beside the file")
+    made.add_argument("--json", action="store_true", help="--check prints one JSON object instead of tables")
     return made
 
 
@@ -65,6 +67,10 @@ def main(arguments: list[str]) -> int:
         UserError: Something in the arguments is wrong, or a chunk failed.
     """
     options = parser().strict(arguments)
+    if options.check is not None:
+        from salt_like.cli import simulation_check
+
+        return simulation_check.main(options)
     for name in ("out", "jets"):
         if getattr(options, name) is None:
             raise UserError(f"no --{name}\nexample: train simulate --out train.h5 --jets 100000 --seed 1")
