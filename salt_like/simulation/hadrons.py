@@ -39,7 +39,7 @@ def hadrons(particles: Particles, jets: Jets, radius: float = RADIUS, minimum_pt
     momentum = np.hypot(pt, pz)
     with np.errstate(divide="ignore", invalid="ignore"):
         decay = np.sqrt((flight**2).sum(1)) * particles.mass[row] / momentum
-    parent = nearest_ancestor(particles.mother1, (weak == BOTTOM) | (weak == CHARM))[row]
+    parent = nearest_ancestor(particles.mother1, (weak == BOTTOM) | (weak == CHARM), row)
     return Hadrons(
         event=particles.event[row],
         particle=row,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salt_like.simulation.ancestry import nearest_ancestor
+from salt_like.simulation.ancestry import without_hadrons
 from salt_like.simulation.kinematics import azimuth, pseudorapidity
 from salt_like.simulation.neighbours import nearest_jet
 from salt_like.simulation.record import Floats, Hadrons, Integers, Jets, Particles
-from salt_like.simulation.species import BEAM, BOTTOM, CHARM, TAU, is_hadron
+from salt_like.simulation.species import BOTTOM, CHARM, TAU
 
 FLAVOURS = ("ujets", "cjets", "bjets", "taujets")
 LABELS = (0, CHARM, BOTTOM, TAU)  # HadronConeExclTruthLabelID of each of these
@@ -86,9 +86,9 @@ def of_hadron(values: Floats, hadron: Integers) -> Floats:
 
 def prompt_leptons(particles: Particles, jets: Jets) -> Integers:
     """Number of undecayed electrons and muons above 5 GeV that descend from no hadron, in the nearest jet, (J,)."""
-    promptness = nearest_ancestor(particles.mother1, is_hadron(particles.pdg) & (particles.status != BEAM)) < 0
-    lepton = np.isin(np.abs(particles.pdg), (11, 13)) & (particles.status > 0) & promptness
+    lepton = np.isin(np.abs(particles.pdg), (11, 13)) & (particles.status > 0)
     row = np.flatnonzero(lepton & (np.hypot(particles.px, particles.py) >= LEPTON_MINIMUM_PT))
+    row = row[without_hadrons(particles, row)]
     px, py, pz = particles.px[row], particles.py[row], particles.pz[row]
     jet = nearest_jet(particles.event[row], pseudorapidity(px, py, pz), azimuth(px, py), jets, LEPTON_RADIUS)
     return np.bincount(jet[jet >= 0], minlength=len(jets.event))

@@ -54,22 +54,30 @@ def origins(particles: Particles, stable: Stable, tracks: Tracks) -> Origins:
     row = particle[known]
 
     origin = np.where(real, PILEUP, FAKE)
-    origin[known] = ancestry_class(particles)[row]
+    origin[known] = ancestry_class(particles, row)
     kinds = np.zeros(len(tracks.event), np.int64)
     kinds[known] = kind(particles.pdg[row])
     parent = np.full(len(tracks.event), -1)
-    parent[known] = barcode(particles, nearest_ancestor(particles.mother1, weakly_decaying(particles) > 0)[row])
+    parent[known] = barcode(particles, nearest_ancestor(particles.mother1, weakly_decaying(particles) > 0, row))
     position = np.full((len(tracks.event), 3), np.nan)
     position[known] = np.stack((particles.x, particles.y, particles.z), 1)[row]
     return Origins(origin, kinds, parent, position)
 
 
-def ancestry_class(particles: Particles) -> Integers:
-    """Index into `ORIGINS` of every particle of the record by its ancestors, (P,)."""
+def ancestry_class(particles: Particles, row: Integers) -> Integers:
+    """Index into `ORIGINS` of particles by their ancestors.
+
+    Args:
+        particles: The record.
+        row: Rows in it, (A,).
+
+    Returns:
+        Class of each, neither pile-up nor fake, (A,).
+    """
     weak = weakly_decaying(particles)
     long_lived = np.isin(np.abs(particles.pdg), LONG_LIVED)
     bottom, charm, tau, light = (
-        nearest_ancestor(particles.mother1, marked) >= 0
+        nearest_ancestor(particles.mother1, marked, row) >= 0
         for marked in (weak == BOTTOM, weak == CHARM, weak == TAU, long_lived)
     )
     conditions = [bottom & charm, bottom, charm, tau, light]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from salt_like.simulation.ancestry import nearest_ancestor
+from salt_like.simulation.ancestry import without_hadrons
 from salt_like.simulation.record import Mask, Particles, Stable
-from salt_like.simulation.species import BEAM, TAU, is_hadron
+from salt_like.simulation.species import TAU
 
 PHOTON = 22
 LEPTONS = (11, 13)
@@ -28,10 +28,9 @@ def prompt_leptons(particles: Particles, stable: Stable) -> Mask:
     lepton = np.isin(pdg, LEPTONS)
     charged = lepton | (pdg == TAU)
     radiated = (pdg == PHOTON) & (particles.mother1 >= 0) & charged[particles.mother1]
-    hadron = is_hadron(particles.pdg) & (particles.status != BEAM)
     prompt = np.zeros(len(pdg), bool)
     candidate = np.flatnonzero((lepton | radiated) & (particles.status > 0))
-    prompt[candidate] = nearest_ancestor(particles.mother1, hadron)[candidate] < 0
+    prompt[candidate] = without_hadrons(particles, candidate)
     result = np.zeros(len(stable.event), bool)
     known = np.flatnonzero(stable.particle >= 0)
     result[known] = prompt[stable.particle[known]]

@@ -7,6 +7,7 @@ import numpy as np
 from salt_like.simulation.record import Integers, Mask, Particles
 
 BOTTOM, CHARM, TAU = 5, 4, 15
+LIGHTEST_HEAVY = 400  # all hadrons with charm or bottom have a larger number
 BEAM = -12  # status of incoming protons
 # light particles that fly millimetres or more before they decay: mu, pi, K, K0L, K0S, Sigma, Lambda, Xi, Omega
 LONG_LIVED = (13, 211, 321, 130, 310, 3112, 3222, 3122, 3312, 3322, 3334)
@@ -46,9 +47,10 @@ def weakly_decaying(particles: Particles) -> Integers:
     Returns:
         5, 4 or 15 for those, else 0, (P,).
     """
-    flavour = heavy_flavour(particles.pdg)
-    flavour = np.where(np.abs(particles.pdg) == TAU, TAU, flavour)
-    flavour = np.where(particles.status == BEAM, 0, flavour)
+    number = np.abs(particles.pdg)
+    flavour = np.where(number == TAU, TAU, 0)
+    heavy = np.flatnonzero(number > LIGHTEST_HEAVY)  # few of all
+    flavour[heavy] = heavy_flavour(particles.pdg[heavy])
     child = np.flatnonzero((flavour > 0) & (particles.mother1 >= 0))
     mother = particles.mother1[child]
     again = mother[flavour[mother] == flavour[child]]

@@ -99,14 +99,14 @@ def test_labels(particles, jets, found):
 
 
 def test_origins_and_vertices(particles, visible, jets, found):
-    classes = ancestry_class(particles)
     label = labels(particles, jets, found)
     charged = np.isin(np.abs(particles.pdg[jets.flow]), (11, 13, 211, 321, 2212))
     row, jet = jets.flow[charged], jets.flow_jet[charged]
     order = np.argsort(jet, kind="stable")
     row, jet = row[order], jet[order]
+    classes = ancestry_class(particles, row)
     shares = {
-        flavour: dict(zip(ORIGINS, np.bincount(classes[row[label.flavour[jet] == number]], minlength=8), strict=True))
+        flavour: dict(zip(ORIGINS, np.bincount(classes[label.flavour[jet] == number], minlength=8), strict=True))
         for number, flavour in enumerate(FLAVOURS)
     }
     shares = {name: {key: value / sum(one.values()) for key, value in one.items()} for name, one in shares.items()}
@@ -124,12 +124,12 @@ def test_origins_and_vertices(particles, visible, jets, found):
 
     position = np.stack((particles.x, particles.y, particles.z), 1)[row]
     index = vertex_index(jet, position)
-    primary = classes[row] == ORIGINS.index("primary")
+    primary = classes == ORIGINS.index("primary")
     assert (index[primary] == 0).all()
     assert (index[~primary] > 0).mean() > 0.9
     # tracks of the same hadron's decay are together; those of the chain are apart when it flew far
     for origin in ("fromBC", "fromC", "fromB"):
-        mine = classes[row] == ORIGINS.index(origin)
+        mine = classes == ORIGINS.index(origin)
         assert mine.sum() > 50
         same = (jet[mine][1:] == jet[mine][:-1]) & (position[mine][1:] == position[mine][:-1]).all(1)
         assert (index[mine][1:][same] == index[mine][:-1][same]).all()
@@ -139,9 +139,9 @@ def test_ancestors_agree_with_climbing(particles):
     """The record of Pythia has mothers that stand after their daughters."""
     marked = heavy_flavour(particles.pdg) > 0
     rows = np.random.default_rng(3).integers(0, len(marked), 2000)
-    ancestor = nearest_ancestor(particles.mother1, marked)
-    for row in rows:
+    ancestor = nearest_ancestor(particles.mother1, marked, rows)
+    for number, row in enumerate(rows):
         above = particles.mother1[row]
         while above >= 0 and not marked[above]:
             above = particles.mother1[above]
-        assert ancestor[row] == above
+        assert ancestor[number] == above
