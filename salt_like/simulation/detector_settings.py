@@ -52,13 +52,15 @@ class TrackerSettings(_Checked):
         0.5, "GeV", "least transverse momentum of a track", "usual selection of tagging", least=0.1
     )
     maximum_eta: float = _number(2.5, "", "acceptance", DESIGN, least=0.1, most=4.0)
-    maximum_d0: float = _number(10.0, "mm", "largest distance from the primary vertex at which tracks are found", RUN2)
+    maximum_d0: float = _number(10.0, "mm", "largest |d0| at which tracks are looked for")
     pixel_radii: tuple[float, ...] = _number((33.3, 50.5, 88.5, 122.5), "mm", "pixel layers", RUN2, least=1.0)
     strip_radii: tuple[float, ...] = _number(
         (299.0, 371.0, 443.0, 514.0), "mm", "strip layers, two hits each", RUN2, least=1.0
     )
     hit_efficiency: float = _probability(0.985, "probability of a hit in a layer outside of the production point")
-    minimum_hits: int = _number(7, "", "least number of hits of a track: none begins beyond 299 mm", RUN2)
+    minimum_hits: int = _number(
+        7, "", "least number of hits of a track: none begins beyond 299 mm", "ATL-PHYS-PUB-2015-051"
+    )
     hadron_efficiency: float = _probability(0.96, "plateau of the efficiency for hadrons", "nuclear interactions")
     electron_efficiency: float = _probability(0.92, "the same for electrons", "bremsstrahlung")
     muon_efficiency: float = _probability(0.99, "the same for muons")
@@ -66,13 +68,17 @@ class TrackerSettings(_Checked):
     efficiency_loss_eta: float = _probability(0.08, "part lost at |η| = 2.5; rises as η²", "material")
     efficiency_loss_pixel: float = _probability(0.10, "part lost per pixel layer inside of the production point")
     d0_floor: float = _number(0.010, "mm", "sigma(d0) at high momentum", DESIGN)
-    d0_scattering: float = _number(0.120, "mm GeV", "sigma(d0) · pT √sinθ at low momentum: 240 µm at 0.5 GeV", DESIGN)
+    d0_scattering: float = _number(
+        0.120, "mm GeV", "sigma(d0) · pT √sinθ at low momentum", "the design of ATLAS has 0.14"
+    )
     z0_floor: float = _number(0.052, "mm", "sigma(z0 sinθ) at high momentum")
     z0_scattering: float = _number(0.120, "mm GeV", "sigma(z0 sinθ) · pT √sinθ at low momentum")
     phi_floor: float = _number(7e-5, "rad", "sigma(φ) at high momentum", DESIGN)
     theta_floor: float = _number(3e-4, "rad", "sigma(θ) / sin²θ at high momentum")
     angle_scattering: float = _number(1.4e-3, "rad GeV", "sigma(φ) · pT √sinθ, sigma(θ) · pT / √sinθ", "1.5 % of X0")
-    momentum_scattering: float = _number(0.010, "", "sigma(q/p) · p √sinθ at low momentum", "ATLAS has 1.5 %")
+    momentum_scattering: float = _number(
+        0.010, "", "sigma(q/p) · p √sinθ at low momentum", "the design of ATLAS has 0.015"
+    )
     momentum_curvature: float = _number(3.4e-4, "1/GeV", "sigma(q/p) · p / pT at high momentum", DESIGN)
     tail_fraction: float = _probability(0.02, "part of the tracks with wider errors than reported")
     tail_width: float = _number(2.5, "", "how much wider")

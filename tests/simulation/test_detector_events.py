@@ -130,7 +130,7 @@ def test_prompt_leptons_make_no_jets(events):
     lepton = np.flatnonzero(
         events.prompt & (np.abs(events.stable.pdg) < 20) & (np.hypot(events.stable.px, events.stable.py) > 30)
     )
-    assert len(lepton) > 100
+    assert len(lepton) > 60
     jet_phi, jet_eta = np.arctan2(events.jets.py, events.jets.px), np.arcsinh(events.jets.pz / pt(events.jets))
     made = 0
     for row in lepton:
@@ -187,6 +187,7 @@ def test_charged_and_neutral_energy(events):
     assert momentum[charged].sum() / momentum.sum() == pytest.approx(0.54, abs=0.03)
 
 
+@pytest.mark.slow
 def test_pile_up_changes_the_scale_of_jets_little(others):
     few = {mean: simulated("ttbar", 150, others, mean, seed=5) for mean in (0.0, 40.0)}
     medians = {}
