@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.simulation.calorimeter import flows
@@ -14,7 +13,7 @@ from salt_like.simulation.hadrons import hadrons
 from salt_like.simulation.pileup import COMMANDS, Pool, make_pool, overlay
 from salt_like.simulation.processes import Process, process
 from salt_like.simulation.prompt import prompt_leptons
-from salt_like.simulation.seeds import DETECTOR, EVENTS, POOL, random_of
+from salt_like.simulation.seeds import DETECTOR, EVENTS, POOL, event_numbers, random_of
 from salt_like.simulation.settings import Settings
 from salt_like.simulation.streams import streams
 from salt_like.simulation.tracker import track
@@ -58,7 +57,7 @@ class Chunks:
             found,
             true_jets,
             hadrons(particles, found),
-            np.arange(index * settings.chunk, (index + 1) * settings.chunk),
+            event_numbers(settings.seed, index * settings.chunk, settings.chunk),
             which.number,
         )
 
