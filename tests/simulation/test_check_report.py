@@ -57,7 +57,7 @@ def test_what_was_put_in_comes_out_within_errors(good_report):
     planted |= {f"width of z0SinTheta/{S}": 1.0, f"median of z0SinTheta/{S}": 0.0, "fakes among tracks": 1.5}
     planted |= {"c origin in c jets": 26.0, "b origin in b jets": 50.0, "tau origin in tau jets": 60.0}
     planted |= {"pT response, 50 to 100 GeV": 1.0, "pT resolution, 50 to 100 GeV": 0.1}
-    planted |= {"tracks per b jet": 9.0, "tracks per tau jet": 3.0, "AUC of pT alone, b against light, weighted": 0.5}
+    planted |= {"tracks per b jet": 9.0, "tracks per tau jet": 3.0, "AUC of pT alone, b against light": 0.5}
     planted |= {"share of light jets": 40.0, "width of primaryVertexZ": 42.0, "<x²>/2<x>² of x = Lxy·m/pT of D+": 1.0}
     planted |= {f"median {S}(q/p) / |q/p|": 0.01, "pT response per pile-up collision, 30 to 60 GeV": 0.0}
     pulls = []
@@ -214,7 +214,7 @@ FLAWS = (
         "jets that are there twice": jets_again,
     },
     {
-        "AUC of pT alone, c against light, weighted": harder_charm,
+        "AUC of pT alone, c against light": harder_charm,
         "pT response per pile-up collision, 30 to 60 GeV": pileup_left,
         "tau jets with an electron or muon from the tau": leptonic_taus,
         "share of jets with η > 0": one_side,
@@ -243,7 +243,10 @@ FLAWS = (
         "weights that are no number": put("jets", "mcEventWeight", np.nan),
         "weights of 0": put("jets", "mcEventWeight", 0, row=6),
     },
-    {"largest weight / sum": put("jets", "mcEventWeight", 1e5)},
+    {
+        "largest weight / sum": put("jets", "mcEventWeight", 1e5),
+        "highest pT of a jet / of a truth jet": put("jets", "pt", 3e8),
+    },
 )
 
 

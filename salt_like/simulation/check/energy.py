@@ -9,12 +9,13 @@ from salt_like.simulation.check.blocks import Block, Layout
 from salt_like.simulation.check.part import Part
 from salt_like.simulation.check.sums import ALL, Counts, Distribution, estimate, ratio
 from salt_like.simulation.check.tracks import bin_of, interval, over
-from salt_like.simulation.check.verdict import Band, Row, judged
+from salt_like.simulation.check.verdict import Band, Row, exact, judged
 
 TRUTH_PT, TRUTH_MASS = "jets.ptFromTruthJet", "jets.truthMass"
 EDGES = np.array([20.0, 30.0, 50.0, 100.0, 200.0, 400.0, np.inf])  # GeV
 RESPONSE_EDGES = np.linspace(0.0, 4.0, 801)
 BIASED_BELOW = 30.0  # GeV; there the threshold of the jets shapes the response
+FEWEST_MATCHED = 100
 SLOPE_PT = (30.0, 60.0)  # GeV, where pile-up weighs most
 
 
@@ -28,6 +29,7 @@ class Response(Part):
         self.response = Distribution(RESPONSE_EDGES, len(EDGES) - 1)
         self.matched = Counts(2)
         self.slope = np.zeros((len(self.matched.sums), 5))
+        self.highest = {"jets.pt": 0.0, TRUTH_PT: 0.0}
         self.has_pileup = layout.has("jets.n_pileup")
 
     def fill(self, block: Block) -> None:
@@ -35,6 +37,8 @@ class Response(Part):
         response = over(block["jets.pt"], truth)
         self.matched.fill(block.at, (truth > 0).astype(np.int64))
         self.response.fill(block.at, response, bin_of(truth, EDGES))
+        for key, highest in self.highest.items():
+            self.highest[key] = max(highest, float(np.nanmax(block[key], initial=0.0)))
         if self.has_pileup:
             chosen = (truth > SLOPE_PT[0]) & (truth < SLOPE_PT[1])
             x, y = block["jets.n_pileup"][chosen].astype(np.float64), response[chosen]
@@ -55,6 +59,10 @@ class Response(Part):
             allowed = None if biased else expected.RESOLUTION[min(200, int(low))]
             rows.append(judged(f"pT response, {where}", view.median(), response, note=note))
             rows.append(judged(f"pT resolution, {where}", view.width(relative=True), allowed, note=note))
+        if self.matched.total(1) >= FEWEST_MATCHED:
+            shares = self.highest["jets.pt"] / self.highest[TRUTH_PT]
+            note = f"{self.highest['jets.pt']:.0f} GeV and {self.highest[TRUTH_PT]:.0f} GeV"
+            rows.append(exact("highest pT of a jet / of a truth jet", round(shares, 2), expected.HIGHEST, note=note))
         if self.has_pileup:
             entries = self.response.of(slice(1, 3)).entries
             slope = estimate(self.slope, _slope, entries)

@@ -83,6 +83,7 @@ HEAVY_AT_PRIMARY = Band(0, 0.2, "decays within 0.1 mm of the collision")
 # energies
 RESPONSE = Band(0.95, 1.05, "calibrated")
 RESOLUTION = {30: Band(0.06, 0.3, ""), 50: Band(0.05, 0.22, ""), 100: Band(0.03, 0.16, ""), 200: Band(0.02, 0.12, "")}
+HIGHEST = Band(0.5, 1.6, "no jet has far more momentum than any truth jet")
 MASS_RESPONSE = Band(0.8, 1.3, "pile-up adds, thresholds take away")
 MASS_RESOLUTION = Band(0.06, 0.6, "")
 SAME_RESPONSE = Band(0, 0.3, "mass and pT are not truth times one number")

@@ -56,8 +56,8 @@ def alone(panel: Panel, report: Report) -> Figure:
 
     with rc_context(PARAMETERS):
         figure = _figure(ALONE)
-        figure.set_layout_engine("constrained")
-        draw(figure.add_subplot(), panel, report)
+        grid = figure.add_gridspec(1, 1, left=0.16, right=0.95, top=0.91, bottom=0.18)
+        draw(figure.add_subplot(grid[0, 0]), panel, report)
         return figure
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from salt_like.evaluation.table import with_error
 from salt_like.simulation.check import expected
-from salt_like.simulation.check.blocks import BOTTOM, CHARM, FLAVOURS, LABEL, LIGHT, WEIGHT, Block, Layout
+from salt_like.simulation.check.blocks import BOTTOM, CHARM, FLAVOURS, LABEL, LIGHT, Block, Layout
 from salt_like.simulation.check.part import Part
 from salt_like.simulation.check.sums import ALL, At, Counts, Distribution, Estimate, auc, estimate
 from salt_like.simulation.check.verdict import Band, Grid, Row, exact, judged
@@ -62,9 +64,9 @@ class Processes(Part):
 
     @property
     def names(self) -> list[str]:
-        """Names of the processes where the file gives them, else their numbers."""
-        classes = self.layout.classes("jets.process")
-        return [classes[one] if 0 <= one < len(classes) else f"process {one}" for one in self.numbers]
+        """Names of the processes where the file gives them (attribute ``processes``), else their numbers."""
+        named = _named(self.layout.attributes.get("processes"))
+        return [named.get(one, f"process {one}") for one in self.numbers]
 
     def distance(self, first: int, second: int) -> Estimate:
         """Half the sum of the differences of the shares of the processes in two flavours, 0 to 1."""
@@ -126,9 +128,10 @@ class Spectra(Part):
             judged(f"median pT of {name} jets", self.weighted.of(i).median(), None, "GeV")
             for i, name in enumerate(FLAVOURS)
         ]
-        kinds = [("weighted", self.weighted), ("unweighted", self.plain)] if self.layout.has(WEIGHT) else []
-        for word, spectra in kinds or [("", self.plain)]:
-            rows += _aucs(spectra, "pT", f", {word}" if word else "", expected.AUC_PT)
+        weights_matter = not np.array_equal(self.weighted.bins.sums, self.plain.bins.sums)
+        rows += _aucs(self.weighted, "pT", ", weighted" if weights_matter else "", expected.AUC_PT)
+        if weights_matter:
+            rows += _aucs(self.plain, "pT", ", unweighted", expected.AUC_PT)
         return rows
 
 
@@ -164,6 +167,15 @@ def _aucs(spectra: Distribution, what: str, suffix: str, band: Band) -> list[Row
         judged(f"AUC of {what} alone, {name} against light{suffix}", auc(spectra.of(i), spectra.of(LIGHT)), band)
         for i, name in ((CHARM, "c"), (BOTTOM, "b"))
     ]
+
+
+def _named(stated: object) -> dict[int, str]:
+    """Number → name from a JSON object name → number, nothing from anything else."""
+    try:
+        found = json.loads(stated) if isinstance(stated, str) else {}
+    except ValueError:
+        return {}
+    return {number: name for name, number in found.items()} if isinstance(found, dict) else {}
 
 
 def _percent(share: Estimate) -> str:

@@ -27,6 +27,7 @@ from salt_like.simulation.check.style import (
     TRANSVERSE,
     curve,
     flavours,
+    legend,
     plain_numbers,
     points,
     stacked,
@@ -56,14 +57,14 @@ def _spectra(axes: Any, part: Spectra) -> None:
     axes.set(xscale="log", yscale="log", xlabel="jet pT [GeV]", ylabel="share of jets per GeV")
     axes.set_xlim(*_range(part.weighted.of(ALL).bins.sum(0), part.weighted.edges))
     plain_numbers(axes, (10, 20, 50, 100, 200, 500, 1000, 2000))
-    axes.legend()
+    legend(axes)
 
 
 def _eta(axes: Any, part: Pseudorapidity) -> None:
     flavours(axes, part.eta, 5)
     axes.set(xlabel="jet |η|", ylabel="share of jets per unit", xlim=(0, max(0.5, np.ceil(2 * part.highest) / 2)))
     axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
-    axes.legend(ncols=2)
+    legend(axes, ncols=2)
 
 
 def _processes(axes: Any, part: Processes) -> None:
@@ -86,7 +87,7 @@ def _kinds(axes: Any, part: Kinds) -> None:
     axes.set(ylabel="share of hadrons [%]", ylim=(0, 80))
     axes.grid(False, axis="x")
     axes.bar(0, 0, color=BAND, label="expected")
-    axes.legend(ncols=3)
+    legend(axes, ncols=3)
 
 
 def _flights(axes: Any, part: Flights) -> None:
@@ -95,13 +96,13 @@ def _flights(axes: Any, part: Flights) -> None:
         view = part.flights.of(slice(0, 4) if name == "b hadrons" else part.names.index(name))
         curve(axes, view, f"{name}, mean {view.mean().value:.0f} µm", colour, line, by)
     axes.set(yscale="log", xlim=(0, 3000), xlabel="Lxy · m / pT [µm]", ylabel="share of hadrons per µm")
-    axes.legend()
+    legend(axes)
 
 
 def _numbers(axes: Any, part: TrackNumbers) -> None:
     flavours(axes, part.numbers)
     axes.set(xlim=(-0.5, min(30, part.limit) + 0.5), xlabel="tracks per jet", ylabel="share of jets")
-    axes.legend()
+    legend(axes)
 
 
 def _pulls(axes: Any, part: Pulls) -> None:
@@ -113,14 +114,14 @@ def _pulls(axes: Any, part: Pulls) -> None:
     axes.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=INK, lw=0.8, ls=":", label="normal distribution")
     axes.set(yscale="log", ylim=(1e-5, 20), xlim=(-10, 10), ylabel="share of tracks per unit")
     axes.set_xlabel(f"impact parameter / {SIGMA}, primary tracks")
-    axes.legend()
+    legend(axes)
 
 
 def _significance(axes: Any, part: Significance) -> None:
     flavours(axes, part.by_flavour, 10)
     axes.set(yscale="log", xlim=(-20, 40), xlabel="lifetime-signed S(d0)", ylabel="share of tracks per unit")
     axes.axvline(3, color=INK, lw=0.6, ls=":")
-    axes.legend()
+    legend(axes)
 
 
 def _resolution(axes: Any, part: Resolution) -> None:
@@ -133,7 +134,7 @@ def _resolution(axes: Any, part: Resolution) -> None:
         points(axes, x, middle, np.zeros(len(x)), f"{label}, median and 68 %", colour, marker, linestyle="-")
     axes.set(xscale="log", yscale="log", xlabel="track pT [GeV]", ylabel=f"{SIGMA} [µm]")
     plain_numbers(axes, (0.5, 1, 2, 5, 10, 20, 50, 100))
-    axes.legend()
+    legend(axes)
 
 
 def _origins(axes: Any, part: Origins) -> None:
@@ -165,7 +166,7 @@ def _medians(axes: Any, response: Any, band: Band) -> None:
     top = np.nanmax(np.append(median + width, 1.3))
     axes.set(xscale="log", xlabel="pT of the truth jet [GeV]", xlim=(edges[0], edges[-1]), ylim=(0.4, top + 0.35))
     plain_numbers(axes, (20, 50, 100, 200, 400))
-    axes.legend()
+    legend(axes)
 
 
 def _expected(axes: Any, x: float, band: Band, scale: float) -> None:

@@ -156,3 +156,16 @@ def plain_numbers(axes: Any, ticks: Sequence[float]) -> None:
     shown = [tick for tick in ticks if low <= tick <= high]
     axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
     axes.minorticks_off()
+
+
+def legend(axes: Any, **options: Any) -> None:
+    """A legend, or the words that there are not enough jets where nothing was drawn.
+
+    Args:
+        axes: Where to draw.
+        options: Passed to matplotlib.
+    """
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(**options)
+    else:
+        axes.text(0.5, 0.5, "not enough jets", ha="center", va="center", transform=axes.transAxes)
