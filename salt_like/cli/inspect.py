@@ -1,24 +1,51 @@
-"""`train inspect`: what a data file, a configuration or a run contains."""
+"""`train inspect`: what data files, a configuration or a run contain, and what is wrong with the data."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from salt_like.cli import arguments as command_line
 from salt_like.cli import table
-from salt_like.errors import UserError
+from salt_like.errors import UserError, nearest
 
 DATA_SUFFIXES = (".h5", ".hdf5", ".hdf")
+CLEAN, FAILED = 0, 1
 
 
 def parser() -> command_line.Parser:
     """The options of `train inspect`."""
     made = command_line.Parser(
         "inspect",
-        "Shows what a data file, a configuration or a run contains.",
-        epilog="With a configuration, keys can be set as in `train fit`, such as --data.train=train.h5.",
+        "Shows what data files, a configuration or a run contain, and checks data files.",
+        epilog="With a configuration, keys can be set as in `train fit`, such as --data.train=train.h5. "
+        "With data files the exit code is 1 when a check finds an error.",
     )
-    made.add_argument("what", help="FILE.h5, CONFIG.yaml, the name of a shipped configuration, or a run folder")
+    made.add_argument(
+        "what",
+        nargs="+",
+        help="FILE.h5, CONFIG.yaml, the name of a shipped configuration, or a run folder; or several samples that are "
+        "compared, each as FILE.h5, 'GLOB*.h5' in quotes, A.h5,B.h5 or NAME=FILES",
+    )
+    checks = made.add_argument_group("checks of data files")
+    checks.add_argument("--json", metavar="OUT.json", type=Path, help="write everything that was found")
+    checks.add_argument(
+        "--max-ks", metavar="D", type=_share, help="allowed Kolmogorov-Smirnov distance beyond chance (0.1)"
+    )
+    checks.add_argument(
+        "--max-auc", metavar="A", type=_share, help="allowed AUC of a classifier between two samples (0.55)"
+    )
+    checks.add_argument(
+        "--max-share", metavar="S", type=_share, help="share of one value that makes it a default (0.05)"
+    )
+    checks.add_argument(
+        "--ignore", metavar="FIELD,…", type=_names, help="fields that are not checked: field or stream.field, wildcards"
+    )
+    checks.add_argument("--event", metavar="FIELD,…", type=_names, help="what identifies an event (eventNumber)")
+    checks.add_argument("--weight", metavar="FIELD", help="weight of each jet in comparisons")
+    checks.add_argument("--workers", metavar="N", type=_positive, help="stretches of rows with their own classes (4)")
+    checks.add_argument("--jets", metavar="N", type=_positive, help="jets that distributions are made of (50000)")
+    checks.add_argument("--check-seed", metavar="N", type=int, help="of the classifier (0)")
     return made
 
 
@@ -29,27 +56,86 @@ def main(arguments: list[str]) -> int:
         arguments: What follows `train inspect`.
 
     Returns:
-        The exit code.
+        The exit code: 1 when a check of data files found an error.
 
     Raises:
         UserError: It cannot be read.
     """
-    options, rest = parser().parse_known_args(arguments)
-    path = Path(options.what)
-    overrides = command_line.overrides(rest, parser().options(), "inspect")
-    if path.suffix in DATA_SUFFIXES or path.is_dir():
+    made = parser()
+    options, rest = made.parse_known_args(arguments)
+    given: list[str] = options.what
+    if all(map(is_data, given)):
+        given += [one for one in rest if not one.startswith("-")]
+        rest = [one for one in rest if one.startswith("-")]
+        if rest:
+            name = rest[0].split("=")[0]
+            raise UserError(f"{name} has no meaning here{nearest(name, made.options())}: only a configuration has keys")
+        return _data(given, options)
+    _refuse_options(options, made)
+    if len(given) > 1:
+        odd = next(one for one in given if not is_data(one))
+        raise UserError(f"only data files can be compared, and '{odd}' is none ({', '.join(DATA_SUFFIXES)})")
+    overrides = command_line.overrides(rest, ["--config"], "inspect")
+    if Path(given[0]).is_dir():
         if overrides:
             raise UserError(f"--{overrides[0][0]} has no meaning here: only a configuration has keys")
-        if path.is_dir():
-            from salt_like.cli import inspect_run
+        from salt_like.cli import inspect_run
 
-            table.show(inspect_run.report(path))
-        else:
-            from salt_like.cli import inspect_file
-
-            table.show(inspect_file.report(path))
-        return 0
+        table.show(inspect_run.report(Path(given[0])))
+        return CLEAN
     from salt_like.cli import inspect_config
 
-    table.show(inspect_config.report(options.what, overrides))
-    return 0
+    table.show(inspect_config.report(given[0], overrides))
+    return CLEAN
+
+
+def is_data(what: str) -> bool:
+    """True for data files: a path, a glob, several with commas, or any of these with a name in front."""
+    return what.endswith(DATA_SUFFIXES) and not Path(what).is_dir()
+
+
+def _data(given: list[str], options: argparse.Namespace) -> int:
+    from salt_like.checks.finding import Options
+    from salt_like.cli import inspect_file, progress
+
+    chosen = {
+        "max_ks": options.max_ks,
+        "max_auc": options.max_auc,
+        "max_share": options.max_share,
+        "ignore": options.ignore,
+        "event": options.event,
+        "weight": options.weight,
+        "workers": options.workers,
+        "jets": options.jets,
+        "seed": options.check_seed,
+    }
+    checks = Options(**{name: value for name, value in chosen.items() if value is not None})
+    with progress.shown():
+        parts, failed = inspect_file.inspect(inspect_file.samples(given), checks, options.json)
+    table.show(parts)
+    return FAILED if failed else CLEAN
+
+
+def _refuse_options(options: argparse.Namespace, made: command_line.Parser) -> None:
+    for name, value in vars(options).items():
+        if name != "what" and value is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} has no meaning here: only data files are checked\nsee: {made.prog} --help")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value

@@ -1,8 +1,11 @@
-"""What a data file contains, read once from beginning to end."""
+"""What data files contain, read once from beginning to end, and what is wrong with them."""
 
 from __future__ import annotations
 
 import fnmatch
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from salt_like.atomic import write_atomically
+from salt_like.checks.finding import Options
+from salt_like.checks.reading import Piece, pieces
+from salt_like.checks.run import check
+from salt_like.cli import inspect_checks
 from salt_like.cli.table import Table, number
 from salt_like.data import conventions
-from salt_like.data.files import Files, Header
+from salt_like.data.files import Files, Header, find
+from salt_like.errors import UserError
 
-ROWS_AT_ONCE = 20_000
 MOST_CLASSES = 100  # of a field that is known to be a class label
 MOST_VALUES = 10  # of one that might be
 VALID = "valid"
@@ -104,6 +112,22 @@ class StreamSummary:
             summary.update(rows[name])
 
 
+class Summary:
+    """What each stream of some files is like.
+
+    Args:
+        files: The files.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.streams = {name: StreamSummary(header, _fields(header)) for name, header in files.headers.items()}
+
+    def update(self, piece: Piece) -> None:
+        """Adds some rows of each stream."""
+        for name, rows in piece.rows.items():
+            self.streams[name].update(rows)
+
+
 def summarise(path: Path) -> tuple[Files, dict[str, StreamSummary]]:
     """Reads a file.
 
@@ -114,12 +138,60 @@ def summarise(path: Path) -> tuple[Files, dict[str, StreamSummary]]:
         UserError: It cannot be read.
     """
     files = Files([path])
-    streams = {name: StreamSummary(header, _fields(header)) for name, header in files.headers.items()}
-    for name, summary in streams.items():
-        for start in range(0, files.rows, ROWS_AT_ONCE):
-            summary.update(files.read(name, 0, start, min(start + ROWS_AT_ONCE, files.rows)))
+    summary = Summary(files)
+    for piece in pieces(files, "reading"):
+        summary.update(piece)
     files.close()
-    return files, streams
+    return files, summary.streams
+
+
+def samples(given: Sequence[str]) -> dict[str, Files]:
+    """The samples that a user named on the command line.
+
+    Args:
+        given: Each a path, a glob, several of them with commas, or any of these as ``NAME=FILES``.
+
+    Raises:
+        UserError: A file does not exist or cannot be read, or two samples have the same name.
+    """
+    found: dict[str, Files] = {}
+    for one in given:
+        match = None if Path(one).exists() else re.fullmatch(r"(\w[\w.-]*)=(.+)", one)
+        name, text = match.groups() if match else ("", one)
+        paths = find([text] if Path(text).exists() else [part for part in text.split(",") if part], "train inspect")
+        name = name or (paths[0].stem if len(paths) == 1 else Path(text.split(",")[0]).stem)
+        if name in found:
+            name = text if not match else name
+        if name in found:
+            raise UserError(f"two samples are called '{name}': name them, such as first={text}")
+        found[name] = Files(paths)
+    return found
+
+
+def inspect(given: Mapping[str, Files], options: Options, written: Path | None) -> tuple[list[Table | str], bool]:
+    """What samples contain, and what is wrong with them.
+
+    Args:
+        given: Name → files of each sample. Of a single one everything is shown, of several what differs.
+        options: Of the checks.
+        written: Where to write everything that was found as JSON.
+
+    Returns:
+        Tables, and True where a check found an error.
+
+    Raises:
+        UserError: A file cannot be read, or an option names a field that does not exist.
+    """
+    files = next(iter(given.values()))
+    summary = Summary(files)
+    found = check(given, options, summary.update) if len(given) == 1 else check(given, options)
+    for one in given.values():
+        one.close()
+    if written is not None:
+        with write_atomically(written) as path:
+            path.write_text(json.dumps(inspect_checks.plain(found), indent=1) + "\n", encoding="utf-8")
+    parts = tables(_said(files), files, summary.streams) if len(given) == 1 else []
+    return parts + inspect_checks.tables(found), found.failed
 
 
 def _fields(header: Header) -> dict[str, FieldSummary]:
@@ -144,15 +216,16 @@ def is_truth(name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in conventions.TRUTH_FIELDS)
 
 
-def report(path: Path) -> list[Table | str]:
-    """Tables of everything in a file.
+def tables(title: str, files: Files, streams: Mapping[str, StreamSummary]) -> list[Table | str]:
+    """Tables of everything in some files.
 
     Args:
-        path: HDF5 file with one structured array per stream.
+        title: What messages call them.
+        files: The files.
+        streams: What each stream is like.
     """
-    files, streams = summarise(path)
     units = f", units: {files.attributes['units']}" if "units" in files.attributes else ""
-    parts: list[Table | str] = [f"{path}: {files.rows} jets, {len(streams)} streams{units}"]
+    parts: list[Table | str] = [f"{title}: {files.rows} jets, {len(streams)} streams{units}"]
     for name, summary in streams.items():
         parts.append(_table(name, summary))
         labels = {one.name: one.values for one in summary.fields.values() if one.values and not one.constant}
@@ -161,6 +234,11 @@ def report(path: Path) -> list[Table | str]:
     if sets:
         parts.append(_multiplicities(sets))
     return parts
+
+
+def _said(files: Files) -> str:
+    more = f" and {len(files.paths) - 1} more files" if len(files.paths) > 1 else ""
+    return f"{files.paths[0]}{more}"
 
 
 def _table(name: str, summary: StreamSummary) -> Table:

@@ -19,6 +19,19 @@ LABEL_CLASSES: dict[str, dict[int, str]] = {
     "ftagTruthTypeLabel": dict(enumerate(("noTruth", "other", "pion", "kaon", "lambda", "electron", "muon", "photon"))),
 }
 
+# class of a jet → origins of constituents that say the same; a jet of the class has one (True) or none (False) of them
+ORIGINS_OF_JETS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
+    ("bjets", ("fromB", "fromBC"), True),
+    ("cjets", ("fromBC", "fromC"), True),
+    ("taujets", ("fromTau",), True),
+    ("ujets", ("fromB", "fromBC", "fromC"), False),
+)
+# origins of constituents that come from no vertex of the hard collision: their vertex index is negative
+ORIGINS_WITHOUT_VERTEX: tuple[str, ...] = ("pileup", "fake")
+
+# fields of a jet that hold the number of its constituents
+COUNT_FIELDS: tuple[str, ...] = ("n_{stream}", "num_{stream}", "{stream}_n")
+
 # names of fields (shell wildcards, case matters) that know the truth or only say which event a jet is from
 TRUTH_FIELDS: tuple[str, ...] = (
     "*Truth*",
@@ -42,6 +55,13 @@ TRUTH_FIELDS: tuple[str, ...] = (
     "mcChannelNumber",
     "eventNumber",
     "runNumber",
+)
+# those of them that only number events or particles: they differ between any two samples
+IDENTITY_FIELDS: tuple[str, ...] = (
+    "eventNumber",
+    "barcode",
+    "ftagTruthParentBarcode",
+    "truthParentBarcode",
 )
 TRUTH_STREAMS: tuple[str, ...] = ("truth_*", "truth")
 

@@ -4,8 +4,15 @@ import h5py
 import numpy as np
 import pytest
 
+from salt_like.checks import reading
+from salt_like.checks.finding import Options
 from salt_like.cli import inspect_file
 from salt_like.errors import UserError
+
+
+def report(path):
+    """Tables of one file."""
+    return inspect_file.inspect(inspect_file.samples([str(path)]), Options(), None)[0]
 
 
 @pytest.fixture
@@ -33,7 +40,7 @@ def made(tmp_path):
 
 @pytest.mark.parametrize("rows_at_once", [2, 100])
 def test_numbers(made, monkeypatch, rows_at_once):
-    monkeypatch.setattr(inspect_file, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(reading, "MOST_ROWS", rows_at_once)
     _, streams = inspect_file.summarise(made)
     pt = streams["jets"].fields["pt"]
     assert (pt.entries, pt.nan, pt.infinite, pt.low, pt.high, pt.mean) == (5, 1, 1, 1, 6, 3)
@@ -49,8 +56,9 @@ def test_numbers(made, monkeypatch, rows_at_once):
 
 
 def test_report(made):
-    text = {part.title: part.plain() for part in inspect_file.report(made)[1:]}
-    assert inspect_file.report(made)[0] == f"{made}: 5 jets, 3 streams, units: MeV, mm, rad"
+    parts = report(made)
+    text = {part.title: part.plain() for part in parts[1:] if not isinstance(part, str)}
+    assert parts[0] == f"{made}: 5 jets, 3 streams, units: MeV, mm, rad"
     assert "cjets        0   0.00%" in text["classes of jets.flavour_label"]
     assert "bjets        3  60.00%" in text["classes of jets.flavour_label"]
     origins = text["classes of tracks.ftagTruthOriginLabel"].splitlines()
@@ -77,7 +85,7 @@ def test_a_field_without_a_finite_entry(tmp_path):
     jets = np.full(3, np.nan, [("pt", "f4")])
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["jets"] = jets
-    table = inspect_file.report(tmp_path / "x.h5")[1]
+    table = report(tmp_path / "x.h5")[1]
     assert table.rows == [["pt", "float32", "-", "-", "-", "3", "0", "no finite entry"]]
 
 
@@ -85,12 +93,45 @@ def test_a_file_without_jets(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["jets"] = np.zeros(0, [("pt", "f4")])
         file["tracks"] = np.zeros((0, 3), [("d0", "f4")])
-    parts = inspect_file.report(tmp_path / "x.h5")
+    parts = report(tmp_path / "x.h5")
     assert parts[0].startswith(f"{tmp_path}/x.h5: 0 jets")
-    assert parts[-1].rows == []
+    assert next(part for part in parts[1:] if part.title == "constituents per jet").rows == []
 
 
 def test_not_hdf5(tmp_path):
     (tmp_path / "x.h5").write_text("no")
     with pytest.raises(UserError, match="not an HDF5 file"):
-        inspect_file.report(tmp_path / "x.h5")
+        report(tmp_path / "x.h5")
+
+
+def test_several_files_are_one_sample(made, tmp_path):
+    (tmp_path / "more.h5").write_bytes(made.read_bytes())
+    files = inspect_file.samples([str(tmp_path / "m*.h5")])
+    assert {name: one.rows for name, one in files.items()} == {"m*": 10}
+    parts, failed = inspect_file.inspect(files, Options(), None)
+    assert parts[0].startswith(f"{tmp_path}/made.h5 and 1 more files: 10 jets")
+    assert next(part for part in parts[1:] if part.title.startswith("stream jets")).rows[0][5:7] == ["2", "2"]
+    assert failed  # pt is infinite
+
+
+def test_samples_and_their_names(made, tmp_path, monkeypatch):
+    for name in ("more.h5", "a=b.h5", "c,d.h5"):
+        (tmp_path / name).write_bytes(made.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    found = inspect_file.samples(["made.h5", "both=made.h5,more.h5", "mo*.h5", "a=b.h5", "c,d.h5"])
+    assert {name: len(one.paths) for name, one in found.items()} == {
+        "made": 1,
+        "both": 2,
+        "more": 1,
+        "a=b": 1,
+        "c,d": 1,
+    }
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/made.h5").write_bytes(made.read_bytes())
+    assert list(inspect_file.samples(["made.h5", "other/made.h5"])) == ["made", "other/made.h5"]
+    with pytest.raises(UserError, match=r"two samples are called 'x': name them"):
+        inspect_file.samples(["x=made.h5", "x=more.h5"])
+    with pytest.raises(UserError, match=r"no such file: mad.h5 \(train inspect\) \(did you mean 'made.h5'\?\)"):
+        inspect_file.samples(["made.h5", "mad.h5"])
+    with pytest.raises(UserError, match="no file matches"):
+        inspect_file.samples(["z*.h5"])
