@@ -147,9 +147,11 @@ def uncertainties(pt: Floats, theta: Floats, hits: Hits, settings: TrackerSettin
     return Errors(d0, z0, phi, angle, momentum * sin / pt)
 
 
-def _with_vertex(errors: Errors, vertex_error: Floats) -> Errors:
-    """The same with the uncertainty of the vertex (K, 3)."""
-    return errors._replace(d0=np.hypot(errors.d0, vertex_error[:, 0]), z0=np.hypot(errors.z0, vertex_error[:, 2]))
+def _with_vertex(errors: Errors, theta: Floats, vertex_error: Floats) -> Errors:
+    """The same with the uncertainty of the vertex (K, 3), which moves the perigee along the track as well."""
+    along = vertex_error[:, 0] / np.tan(theta)
+    z0 = np.sqrt(errors.z0**2 + vertex_error[:, 2] ** 2 + along**2)
+    return errors._replace(d0=np.hypot(errors.d0, vertex_error[:, 0]), z0=z0)
 
 
 def _measured(
@@ -182,7 +184,7 @@ def _measured(
     measured = Perigee(*(value + error * move for value, error, move in zip(true, errors, shift, strict=True)))
     measured = measured._replace(phi=wrapped(measured.phi), theta=np.clip(measured.theta, 1e-3, np.pi - 1e-3))
     lepton = identified(stable.pdg[row], measured, settings, rng)
-    return _Found(event, row, measured, _with_vertex(errors, vertex_error[event]), hits, lepton)
+    return _Found(event, row, measured, _with_vertex(errors, true.theta, vertex_error[event]), hits, lepton)
 
 
 def identified(pdg: Integers, measured: Perigee, settings: TrackerSettings, rng: np.random.Generator) -> Integers:
@@ -232,7 +234,7 @@ def _fakes(real: _Found, vertex_error: Floats, settings: TrackerSettings, rng: n
     short = np.flatnonzero(hit.sum(1) < settings.minimum_hits)
     hit[short, layers + strips - settings.minimum_hits :] = True
     hits = Hits(hit[:, :layers], hit[:, layers:])
-    errors = _with_vertex(uncertainties(1.0 / curvature, theta, hits, settings), vertex_error[event])
+    errors = _with_vertex(uncertainties(1.0 / curvature, theta, hits, settings), theta, vertex_error[event])
     lepton = identified(np.zeros(total, np.int64), measured, settings, rng)
     return _Found(event, np.full(total, -1), measured, errors, hits, lepton)
 

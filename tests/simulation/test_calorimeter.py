@@ -54,7 +54,9 @@ def spread(number, seed=5):
 @pytest.mark.parametrize(("pdg", "photon"), [(22, True), (130, False), (2112, False)])
 def test_neutral_particles_from_the_vertex_keep_direction_and_energy(pdg, photon):
     eta, phi = spread(500)
-    stable = shot(pdg, 10.0, eta, phi, events=500, vertex=np.zeros((500, 3)))
+    z = np.linspace(-100, 100, 500)
+    vertex = np.stack([0 * z, 0 * z, z], 1)
+    stable = shot(pdg, 10.0, eta, phi, events=500, at=(0.0, 0.0, z), vertex=vertex)
     _, found = seen(stable)
     np.testing.assert_array_equal(found.stable, np.arange(500))
     np.testing.assert_allclose(found.energy, stable.energy)
@@ -127,7 +129,7 @@ def test_tracks_account_for_their_energy():
     assert len(tracks.event) == 1
     assert list(found.track) == [0]
     assert found.energy[0] == pytest.approx(np.hypot(tracks.pt[0] * np.cosh(tracks.eta[0]), 0.13957))
-    both = shot(np.array([211, 130]), np.array([200.0, 8.0]), 0.05, np.array([0.05, 0.05]))
+    both = shot(np.array([211, 130]), np.array([200.0, 8.0]), 0.05, np.array([0.1, 0.1]))
     _, found = seen(both, ALL_FOUND)
     assert list(found.stable) == [0, 1]
     assert found.energy[1] == pytest.approx(both.energy[1])
@@ -141,6 +143,12 @@ def test_without_a_track_charged_particles_are_neutral_energy():
     assert sorted(found.stable) == [0, 1]
     assert found.energy.sum() == pytest.approx(stable.energy.sum())
     assert found.photon[found.stable == 1].all()
+
+
+def test_an_electron_with_a_track_is_no_photon():
+    tracks, found = seen(shot(11, 20.0), ALL_FOUND)
+    assert len(tracks.event) == 1
+    assert list(found.track) == [0]
 
 
 def test_charged_pile_up_is_removed_by_its_distance():

@@ -61,10 +61,12 @@ def test_hits_are_those_of_layers_outside_of_the_production_point():
     assert len(track(shot(211, 5.0, number=1000, at=(310.0, 0.0, 0.0)), settings, rng()).event) == 0
 
 
-def test_late_particles_are_found_less_often():
-    found = [len(pions(10000, 5.0, at=(radius, 0.0, 0.0), eta=0.0)[1].event) for radius in (0.0, 40.0, 100.0)]
-    # far from the beam only those survive that fly away from it, so directions do not matter for the first two
-    assert found[1] < 0.95 * found[0]
+@pytest.mark.parametrize(("radius", "layers"), [(0.0, 0), (40.0, 1), (100.0, 3), (200.0, 4)])
+def test_late_particles_are_found_less_often(radius, layers):
+    stable = shot(211, 5.0, number=20000, at=(radius, 0.0, 0.0))  # flies away from the beam
+    early = SETTINGS.hadron_efficiency * (1 - SETTINGS.efficiency_loss_low_pt * np.exp(-4.5))
+    found = len(track(stable, NO_FAKES, rng()).event) / 20000
+    assert found == pytest.approx(early * (1 - SETTINGS.efficiency_loss_pixel) ** layers, abs=0.012)
 
 
 @pytest.mark.parametrize(("pt", "d0", "z0"), [(0.5001, 0.240, 0.246), (5.0, 0.026, 0.0574), (30.0, 0.0108, 0.0521)])
@@ -125,6 +127,16 @@ def test_pulls():
         assert 0.95 < values.std() < 1.1, name
         assert np.diff(np.quantile(values, [0.1587, 0.8413]))[0] / 2 == pytest.approx(1.0, abs=0.03), name
         assert np.mean(np.abs(values) > 4) > 1e-3, name  # a Gaussian has 6e-5
+
+
+def test_uncertainty_of_the_vertex_is_part_of_the_error():
+    """Few tracks of high momentum: the vertex is known no better than the tracks."""
+    eta, phi = directions(20000)
+    stable = shot(211, 100.0, eta, phi, events=4000)
+    found = track(stable, with_settings(NO_FAKES, tail_fraction=0.0), rng())
+    assert np.median(found.sigma_d0) > 1.5 * SETTINGS.d0_floor
+    assert (found.d0 / found.sigma_d0).std() == pytest.approx(1.0, abs=0.03)
+    assert (found.z0 / found.sigma_z0).std() == pytest.approx(1.0, abs=0.03)
 
 
 def test_fakes():
