@@ -22,7 +22,7 @@ from salt_like.tagger import Tagger
 from salt_like.tasks import Task
 from salt_like.tokenizers import DenseTokenizer, Tokenizer
 from salt_like.training.average import AveragedModel
-from salt_like.training.optimisers import parameter_groups
+from salt_like.training.optimisers import make_optimizer
 from salt_like.training.schedules import Schedule, WarmupCosine
 from salt_like.training.weighting import FixedWeights, UncertaintyWeights
 
@@ -198,7 +198,7 @@ class Model(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The configured optimiser with parameter groups, and its schedule."""
-        optimizer = self.optimizer(parameter_groups(self))
+        optimizer = make_optimizer(self.optimizer, self)
         if self.scheduler is not None:
             scheduler: Any = self._built(self.scheduler, optimizer)
             return {

@@ -13,7 +13,7 @@ import torch
 
 from salt_like.batch import Batch
 from salt_like.training.module import Model
-from salt_like.training.optimisers import parameter_groups
+from salt_like.training.optimisers import make_optimizer
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ def measure(
     # the first batch also pays for starting workers
     rates = [_rate("loader alone", durations[1:] or durations, sizes[1:] or sizes, 0.0, before)]
 
-    optimizer = model.optimizer(parameter_groups(model))
+    optimizer = make_optimizer(model.optimizer, model)
 
     def forward(batch: Batch) -> None:
         with torch.inference_mode():

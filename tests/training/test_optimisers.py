@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import functools
+
+import pytest
 import torch
 from torch import nn
 
-from salt_like.training.optimisers import parameter_groups
+from salt_like.training.optimisers import make_optimizer, parameter_groups
 
 
 def test_only_matrices_decay():
@@ -26,3 +29,37 @@ def test_frozen_parameters_are_left_out():
     module = nn.Linear(3, 4)
     module.weight.requires_grad_(False)
     assert [group["params"] for group in parameter_groups(module)] == [[module.bias]]
+
+
+def stepped(module: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    inputs = torch.linspace(-1, 1, 15).reshape(5, 3)
+    for _ in range(4):
+        optimizer.zero_grad()
+        module(inputs).square().sum().backward()
+        optimizer.step()
+    return [parameter.detach() for parameter in module.parameters()]
+
+
+@pytest.mark.skipif(torch.__version__ < (2, 4), reason="fused on GPUs only")
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD])
+def test_weights_are_updated_at_once_with_the_same_numbers(kind):
+    module = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    other = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    other.load_state_dict(module.state_dict())
+    factory = functools.partial(kind, lr=0.01, weight_decay=0.1)
+    optimizer = make_optimizer(factory, module)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    found = stepped(module, optimizer)
+    expected = stepped(other, factory(parameter_groups(other)))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("option", ["foreach", "differentiable"])
+def test_what_the_configuration_says_stays(option):
+    optimizer = make_optimizer(functools.partial(torch.optim.AdamW, **{option: True}), nn.Linear(3, 4))
+    assert not any(group["fused"] for group in optimizer.param_groups)
+
+
+def test_an_optimiser_without_such_a_form_is_left_alone():
+    optimizer = make_optimizer(torch.optim.RMSprop, nn.Linear(3, 4))
+    assert not any("fused" in group for group in optimizer.param_groups)
