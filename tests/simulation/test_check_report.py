@@ -71,6 +71,12 @@ def test_what_was_put_in_comes_out_within_errors(good_report):
     assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.5  # the errors are neither too small nor too large
 
 
+def test_jets_of_an_event_are_not_independent(good_report):
+    """What four jets share is known as well as from one of them."""
+    row = line(good_report, "mean number of pile-up collisions")
+    assert row.error == pytest.approx(np.sqrt(20 / 6000), rel=0.35)
+
+
 def test_exact_numbers(good, good_report):
     assert line(good_report, "events").value == 6000
     assert line(good_report, "jets per event").value == 4

@@ -28,7 +28,7 @@ SPECIES: dict[str, Band] = {
 LIFETIME: dict[str, Band] = {
     "B+": Band(470, 510, "PDG: 491"),
     "B0": Band(435, 475, "PDG: 455"),
-    "Bs": Band(425, 475, "PDG: 456"),
+    "Bs": Band(420, 475, "PDG: 456"),
     "Λb": Band(360, 460, "PDG: 441"),
     "D0": Band(118, 128, "PDG: 123"),
     "D+": Band(300, 325, "PDG: 310"),
