@@ -28,7 +28,10 @@ SHARED_JETS = Check(
     "one file was made from the other, or both from one: make them again from separate events",
 )
 REPEATED = Check(
-    "repeated-jets", "warning", "the same jets twice in one sample", "a file was added twice: list every file once"
+    "repeated-jets",
+    "warning",
+    "the same jets, or their constituents, again in one sample",
+    "list every file once; jets that were simulated or copied several times are not independent",
 )
 ENOUGH = 3  # real-valued fields of all streams: with fewer, different jets may look the same
 ENOUGH_OF_STREAM = 4  # of a stream that identifies jets on its own
@@ -114,15 +117,27 @@ class Identities:
         return np.concatenate(self._streams[name]) if self._streams[name] else np.zeros(0, np.uint64)
 
     def findings(self, sample: str) -> list[Finding]:
-        """Jets that occur twice."""
-        jets = self.jets
-        _, firsts = np.unique(jets, return_index=True)
-        if len(firsts) == len(jets):
+        """Jets that occur twice, as a whole or in one of their streams."""
+        every = _again(self.jets)
+        streams = []
+        for stream in self.content:
+            again = _again(self.stream(stream))
+            streams += [f"{stream} {int(again.sum())}"] if again.any() else []
+            every |= again
+        if not every.any():
             return []
-        again = np.ones(len(jets), bool)
-        again[firsts] = False
-        row, file = place(self.source, int(again.argmax()))
-        return [Finding(REPEATED, sample, "jets", number=int(again.sum()), total=len(jets), row=row, file=file)]
+        row, file = place(self.source, int(every.argmax()))
+        detail = f"same {', '.join(streams)}" if streams else ""
+        number, total = int(every.sum()), len(every)
+        return [Finding(REPEATED, sample, "jets", number=number, total=total, row=row, file=file, detail=detail)]
+
+
+def _again(hashes: Hashes) -> NDArray[np.bool_]:
+    """True for what was seen in a row before."""
+    again = np.ones(len(hashes), bool)
+    again[np.unique(hashes, return_index=True)[1]] = False
+    again &= hashes != NOTHING
+    return again
 
 
 def stream_hash(piece: Piece, stream: str, names: Sequence[str]) -> Hashes:

@@ -11,8 +11,8 @@ from salt_like.errors import UserError
 
 def test_summary_is_that_of_loops():
     counts = np.array([0, 3, 1, 0, 2, 0])
-    values = np.array([1.0, 5.0, np.nan, -4.0, np.inf, np.nan])
-    wanted = [[0, 0], [3, 5], [-4, -4], [0, 0], [0, 0], [0, 0]]
+    values = np.array([-1.0, -5.0, np.nan, -4.0, np.inf, np.nan])
+    wanted = [[0, 0], [-3, -1], [-4, -4], [0, 0], [0, 0], [0, 0]]
     np.testing.assert_array_equal(summary(values, counts), wanted)
     np.testing.assert_array_equal(summary(np.zeros(0), np.zeros(3, int)), np.zeros((3, 2)))
 

@@ -97,9 +97,10 @@ def test_repeated_jets(clean, source, of):
     first, second = clean(seed=1), clean(seed=2)
     for name in first:
         second[name][[7, 9]] = first[name][[7, 9]]
+    second["tracks"]["d0"][9, 0] += 1e-3
     report = check({"both": source(first, second)}, Options())
     (found,) = of(report, "repeated-jets")
-    assert (found.number, found.total, found.row) == (2, 1200, 7)
+    assert (found.number, found.total, found.row, found.detail) == (2, 1200, 7, "same jets 2")
     assert found.file.endswith("part1.h5")
     assert not report.failed
     assert of(check({"one": source(first)}, Options()), "repeated-jets") == []
