@@ -84,7 +84,7 @@ class Parts:
         """
         path = next(path for number, _, path in self._chunks() if number == index)
         try:
-            with np.load(path) as file:
+            with path.open("rb") as opened, np.load(opened) as file:
                 return _unpacked(dict(file))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             raise UserError(f"the finished chunk {path} is damaged\nremove it and go on with --resume") from None

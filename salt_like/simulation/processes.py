@@ -60,7 +60,7 @@ NAMED = {
 }
 PRESETS = {
     "flavour": Preset(
-        {"ttbar": 5, "zprime800": 1, "zprime2000": 1},
+        {"ttbar": 6, "zprime200": 1, "zprime800": 1, "zprime2000": 1},
         "jets of b, c and light quarks, gluons and hadronically decaying taus",
     )
 }

@@ -99,11 +99,8 @@ class Settings:
         _at_most("seed", self.seed, LARGEST_SEED)
         _at_least("chunk", self.chunk, 1)
         _at_most("chunk", self.chunk, _LARGEST_CHUNK)
-        mix = self.mix or preset(self.preset).mix
-        preset(self.preset)
-        for name in mix:
-            process(name)
-        object.__setattr__(self, "mix", dict(sorted(mix.items())))
+        usual = preset(self.preset).mix
+        object.__setattr__(self, "mix", dict(sorted(parse_mix(self.mix or usual).items())))
 
     def normalised(self) -> str:
         """The settings as JSON: the same text for the same sample. It is also a configuration that makes it again."""

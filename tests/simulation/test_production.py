@@ -1,0 +1,157 @@
+"""Production without a simulation: which chunks are made, what is kept, and what is said."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from made_streams import made_streams
+
+from salt_like.errors import UserError
+from salt_like.simulation import production
+from salt_like.simulation.production import WITHOUT_JETS, produce
+from salt_like.simulation.settings import PileupSettings, Settings
+
+SETTINGS = Settings(1, pileup=PileupSettings(mean=0))
+
+
+class Chunks:
+    """Rows that depend on the index only; may fail at one."""
+
+    made: list[int]
+    broken: dict[int, BaseException]
+
+    def __init__(self, settings, pool):
+        del settings, pool
+
+    def make(self, index):
+        if index in self.broken:
+            raise self.broken[index]
+        self.made.append(index)
+        return made_streams(self.jets(index), index)
+
+    @staticmethod
+    def jets(index):
+        return (40, 0, 70, 30)[index % 4]
+
+
+@pytest.fixture
+def chunks(monkeypatch):
+    fresh = type("Fresh", (Chunks,), {"made": [], "broken": {}})
+    monkeypatch.setattr(production, "Chunks", fresh)
+    monkeypatch.setattr(production, "versions", lambda: {"salt-like": "1"})
+    monkeypatch.setattr(production, "attributes", lambda settings, jets: {"seed": settings.seed, "jets": jets})
+    monkeypatch.setattr(production.engines, "require_engines", lambda: None)
+    return fresh
+
+
+@pytest.mark.parametrize(("jets", "last"), [(1, 0), (40, 0), (41, 2), (110, 2), (111, 3), (300, 8)])
+def test_exactly_so_many_jets_from_the_first_chunks(chunks, tmp_path, jets, last):
+    produce(tmp_path / "jets.h5", jets, SETTINGS)
+    assert set(chunks.made) >= set(range(last + 1))
+    assert len(chunks.made) == len(set(chunks.made))
+    with h5py.File(tmp_path / "jets.h5") as file:
+        numbers = file["jets"]["eventNumber"]
+    whole = np.concatenate([1000 * index + np.arange(Chunks.jets(index)) for index in range(12)])
+    assert np.array_equal(numbers, whole[:jets])
+    assert [path.name for path in tmp_path.iterdir()] == ["jets.h5"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])
+def test_interrupted_and_gone_on(chunks, tmp_path, stop):
+    produce(tmp_path / "whole.h5", 500, SETTINGS)
+    chunks.made.clear()
+    chunks.broken[5] = stop
+    with pytest.raises(type(stop)):
+        produce(tmp_path / "jets.h5", 500, SETTINGS)
+    assert not (tmp_path / "jets.h5").exists()
+    assert chunks.made == [0, 1, 2, 3, 4]
+    chunks.broken.clear()
+    with pytest.raises(UserError, match=r"(?s)5 chunks of an interrupted .* --resume"):
+        produce(tmp_path / "jets.h5", 500, SETTINGS)
+    with pytest.raises(UserError, match="settings.seed was 1, now 2"):
+        produce(tmp_path / "jets.h5", 500, Settings(2, pileup=SETTINGS.pileup), resume=True)
+    seen = []
+    produce(tmp_path / "jets.h5", 500, SETTINGS, resume=True, report=lambda *state: seen.append(state))
+    assert chunks.made == [*range(len(chunks.made))], "what was finished is not made again"
+    assert seen[0] == ("jets", 180, 500)
+    assert seen[-1] == ("writing", 500, 500)
+    assert (tmp_path / "jets.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_finished_chunks_of_any_order_are_used(chunks, tmp_path):
+    produce(tmp_path / "whole.h5", 200, SETTINGS)
+    chunks.broken[1] = chunks.broken[0] = RuntimeError("no")
+    with pytest.raises(UserError):
+        produce(tmp_path / "jets.h5", 200, SETTINGS)
+    parts = production.Parts.beside(tmp_path / "jets.h5")
+    parts.save(3, made_streams(Chunks.jets(3), 3))
+    chunks.broken.clear()
+    chunks.made.clear()
+    produce(tmp_path / "jets.h5", 200, SETTINGS, resume=True)
+    assert 3 not in chunks.made
+    assert (tmp_path / "jets.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_more_jets_begin_with_the_same_ones(chunks, tmp_path):
+    produce(tmp_path / "few.h5", 100, SETTINGS)
+    produce(tmp_path / "many.h5", 300, SETTINGS)
+    with h5py.File(tmp_path / "few.h5") as few, h5py.File(tmp_path / "many.h5") as many:
+        for name in few:
+            assert few[name][:].tobytes() == many[name][:100].tobytes()
+
+
+def test_a_chunk_that_fails_is_named_and_the_others_are_kept(chunks, tmp_path):
+    chunks.broken[3] = RuntimeError("the generator gave up\nmore")
+    with pytest.raises(UserError) as caught:
+        produce(tmp_path / "jets.h5", 500, SETTINGS)
+    message = str(caught.value)
+    assert "chunk 3 of seed 1 (ttbar) failed: RuntimeError: the generator gave up\n" in message
+    assert f"the 3 finished chunks are kept in {tmp_path}/jets.h5.parts" in message
+    assert "--resume" in message
+    assert sorted(production.Parts.beside(tmp_path / "jets.h5").finished()) == [0, 1, 2]
+
+
+def test_settings_that_leave_no_jets_come_to_an_end(chunks, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "jets", staticmethod(lambda index: 0))
+    with pytest.raises(UserError, match=f"no jet in {100 * WITHOUT_JETS} events"):
+        produce(tmp_path / "jets.h5", 10, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"jets": 0}, "the number of jets must be at least 1, not 0"),
+        ({"jets": -5}, "the number of jets must be at least 1, not -5"),
+        ({"workers": 0}, "the number of workers must be at least 1, not 0"),
+    ],
+)
+def test_numbers_that_make_no_sense(chunks, tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        produce(tmp_path / "jets.h5", **{"jets": 10, "settings": SETTINGS, **arguments})
+    assert not list(tmp_path.iterdir())
+
+
+def test_existing_files_are_not_overwritten(chunks, tmp_path):
+    (tmp_path / "jets.h5").write_text("precious")
+    with pytest.raises(UserError, match=r"jets.h5 exists already, and is not overwritten\ngive another name to --out"):
+        produce(tmp_path / "jets.h5", 10, SETTINGS)
+    assert (tmp_path / "jets.h5").read_text() == "precious"
+    with pytest.raises(UserError, match="is a folder"):
+        produce(tmp_path, 10, SETTINGS)
+    with pytest.raises(OSError, match="jets.h5"):
+        produce(tmp_path / "jets.h5/more.h5", 10, SETTINGS)
+    assert chunks.made == []
+
+
+def test_a_full_disk_loses_nothing(chunks, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(production, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            produce(tmp_path / "jets.h5", 100, SETTINGS)
+    chunks.made.clear()
+    produce(tmp_path / "jets.h5", 100, SETTINGS, resume=True)
+    assert chunks.made == []
