@@ -19,15 +19,17 @@ help:  ## show this list
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
+	  --only-binary pythia8mc,fastjet --editable '.[dev,simulate]'
 	touch $@
 
 install: $(VENV)/installed  ## make .venv with the package and what development needs
 
 quickstart: $(VENV)/installed  ## train, test and show a small tagger on the shipped samples
-	@rm -rf runs/quickstart/last
-	$(BIN)/train fit --config quickstart --run runs/quickstart/last
-	$(BIN)/train test runs/quickstart/last
+	run=runs/quickstart/$$(date +%Y-%m-%d_%H-%M-%S) && \
+	$(BIN)/train fit --config quickstart --run $$run && \
+	$(BIN)/train test $$run && \
+	if test -L runs/quickstart/last || test ! -e runs/quickstart/last; then ln -sfn $${run##*/} runs/quickstart/last; fi
 
 test: $(VENV)/installed  ## run the tests; fails below 90 % branch coverage
 	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90 $(PYTEST_OPTIONS)

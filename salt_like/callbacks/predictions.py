@@ -171,4 +171,5 @@ def _explained(path: Path) -> Iterator[None]:
             raise UserError(
                 f"no space left while writing {path}\nnothing was kept of it; free some space and run again"
             ) from error
-        raise UserError(f"cannot write {path}\nfound: {str(error).splitlines()[0][:200]}") from error
+        found = error.strerror or str(error).splitlines()[0][:200]
+        raise UserError(f"cannot write {path}\nfound: {found}") from error

@@ -35,6 +35,11 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: An argument is unknown, with the nearest known one.
         """
+        options = self.options()
+        for argument in arguments:
+            name = argument.partition("=")[0]
+            if len(name) > 2 and name.startswith("--") and name not in options:  # before what else is missing
+                raise UserError(f"unknown argument '{name}'{nearest(name, options)}\nsee: {self.prog} --help")
         known, rest = self.parse_known_args(arguments)
         if rest:
             name = rest[0].split("=")[0]

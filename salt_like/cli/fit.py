@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from salt_like.cli import configuration as configurations
 from salt_like.cli import paths, run_folder, shipped
 from salt_like.cli.progress import shown
 from salt_like.cli.resume import Resumed
-from salt_like.errors import UserError
+from salt_like.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -148,6 +149,18 @@ def _check_optimizer(model: Model) -> None:
         raise UserError(f"model.optimizer: {error}") from error
 
 
+def _of_early_stopping(error: RuntimeError) -> Exception:
+    """What `EarlyStopping` says about a metric that is not there, as a message for the user; any other error as is."""
+    found = re.search(r"conditioned on metric `(.*?)` which is not available", str(error))
+    if found is None:
+        return error
+    known = [name for name in re.findall(r"`(.*?)`", str(error)) if "/" in name and name != found[1]]
+    return UserError(
+        f"trainer.callbacks: EarlyStopping watches '{found[1]}'{nearest(found[1], known)}, which is not measured\n"
+        f"measured are: {', '.join(known)[:400] or 'none'}"
+    )
+
+
 def _check_weights(parsed: Parsed) -> None:
     """Refuse to learn weights for losses that jets of negative weight can make negative."""
     if not parsed.model.combine.learns:
@@ -176,5 +189,7 @@ def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None) -> None:
             raise
     except MisconfigurationException as error:
         raise UserError(f"trainer: {str(error).strip()}") from error
+    except RuntimeError as error:
+        raise _of_early_stopping(error) from error
     if trainer.interrupted:
         raise KeyboardInterrupt

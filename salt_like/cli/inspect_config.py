@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from salt_like.batch import Batch
-from salt_like.cli import assumed, build, configuration, needs, paths
+from salt_like.cli import assumed, build, configuration, messages, needs, paths
 from salt_like.cli.table import Table, count, number
 from salt_like.data.collate import collate
 from salt_like.data.columns import Columns
@@ -49,7 +49,10 @@ def report(name: str, overrides: Sequence[tuple[str, Any]] = ()) -> list[Table |
         spec, notes = assumed.spec(data, requests)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tagger = checkpoint.build(resolved["name"], spec, resolved["model"]).tagger
+            try:
+                tagger = checkpoint.build(resolved["name"], spec, resolved["model"]).tagger
+            except ValueError as error:
+                raise UserError(messages.from_constructor(error)) from error
         notes += [f"{stream.length} constituents at most in {stream.name}" for stream in spec.set_streams]
         parts.append("no usable training file: not checked; assumed: " + ", ".join(notes or ["nothing"]))
         means = {stream.name: min(assumed.MEAN_MULTIPLICITY, stream.length) for stream in spec.set_streams}

@@ -8,7 +8,10 @@ from salt_like.errors import UserError
 
 _LINES = 4
 _KEY = re.compile(r'Parser key "([^"]+)":\s*')
-_NOISE = re.compile(r"^(Does not validate against any of the Union subtypes|Subtypes:|Errors:|Given value type:)")
+_NOISE = re.compile(
+    r"^(Does not validate against any of the Union subtypes|Subtypes:|Errors:|Given value type:"
+    r"|- Expected a \S*\s?\S*None|Given value: \[?Namespace)"
+)
 
 
 def condense(error: BaseException) -> str:
@@ -25,8 +28,7 @@ def condense(error: BaseException) -> str:
     rest = _KEY.sub("", text)
     rest = re.sub(r"Type \S*Callable\[.*?\] expects a function or a callable class: ", "", rest)
     rest = re.sub(r"<class '([\w.]+)'>", r"\1", rest).replace("typing.", "")
-    lines = [line.strip() for line in rest.splitlines()]
-    kept = [line if len(line) <= 200 else line[:199] + "…" for line in lines if line and not _NOISE.match(line)]
+    kept = _without_noise("\n".join(line.strip() for line in rest.splitlines()))
     where = f"{'.'.join(keys)}: " if keys else ""
     return "\n".join([where + kept[0] if kept else where + "not valid", *kept[1:_LINES]])
 
@@ -37,7 +39,16 @@ def from_constructor(error: ValueError) -> str:
     Args:
         error: The error that it raised.
     """
-    return "\n".join(str(error).strip().splitlines()[: _LINES + 1])
+    return "\n".join(_without_noise(str(error))[: _LINES + 1])
+
+
+def _without_noise(text: str) -> list[str]:
+    """The lines that say something, none too long."""
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    kept = [line for line in lines if line.strip() and not _NOISE.match(line.strip())]
+    if len(kept) < len(lines):  # alternatives of a type, each with what is wrong with it
+        kept = [line.strip().removeprefix("- ") for line in kept]
+    return [line if len(line) <= 200 else line[:199] + "…" for line in kept]
 
 
 def _user_error(error: BaseException) -> UserError | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,10 +43,9 @@ def add_common(made: command_line.Parser) -> None:
 
 def positive(text: str) -> int:
     """A number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"a whole number of at least 1, not '{text}'")
+    return int(text)
 
 
 def main(arguments: list[str]) -> int:

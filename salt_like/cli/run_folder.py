@@ -34,7 +34,9 @@ def choose(name: str, wanted: str | None) -> Path:
         return Path(handed)
     if wanted is not None:
         folder = Path(wanted).expanduser().absolute()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.is_file():
+            raise UserError(f"--run {wanted}: this is a file; nothing was changed\ngive a folder that is new or empty")
+        if folder.exists() and any(folder.iterdir()):
             raise UserError(
                 f"--run {wanted}: the folder exists and is not empty; nothing was changed\n"
                 f"choose another, or continue that run with: train fit --resume {wanted}"

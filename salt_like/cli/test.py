@@ -82,6 +82,8 @@ def _changes(overrides: list[tuple[str, Any]]) -> dict[str, Any]:
         if key not in _KEYS and not key.startswith("data.test."):
             options = [*parser().options(), *(f"--{one}" for one in _KEYS)]
             raise UserError(f"--{key} cannot be set for a test{nearest(f'--{key}', options)}\nsee: train test --help")
+        if key == "data.num_test" and value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise UserError(f"--{key} = {value!r}: expected an integer")
         # a sample's name may hold dots
         name = key.removeprefix("data.test.")
         nested = {"data": {"test": {name: value}}} if name != key else merge.nested(key, value)

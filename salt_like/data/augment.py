@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from salt_like.data.columns import Columns
 from salt_like.errors import UserError, nearest
-from salt_like.spec import DataSpec, Stream
+from salt_like.spec import DataSpec
 
 Array = NDArray[Any]
 
@@ -23,6 +23,16 @@ class Augmentation(ABC):
     It is called in the loader's workers with a random generator that depends on seed, epoch and batch number alone, so
     that the result does not depend on the number of workers. It returns new columns and leaves those it is given alone.
     """
+
+    def check(self, spec: DataSpec) -> None:  # noqa: B027 - a class of the user's own need not have it
+        """Refuse, before training begins, what does not fit the data; by default nothing.
+
+        Args:
+            spec: What the data is.
+
+        Raises:
+            UserError: Such as a stream or variable that does not exist.
+        """
 
     @abstractmethod
     def __call__(self, columns: Columns, random: np.random.Generator, spec: DataSpec) -> Columns:
@@ -49,8 +59,17 @@ class ConstituentDropout(Augmentation):
         self.stream = stream
         self.probability = probability
 
+    def check(self, spec: DataSpec) -> None:
+        """Refuse a stream that has no constituents."""
+        known = [stream.name for stream in spec.streams if not stream.is_global]
+        if self.stream not in known:
+            raise UserError(
+                f"no constituents '{self.stream}' to leave out{nearest(self.stream, known)}\n"
+                f"in data.augment; the streams of constituents are: {', '.join(known) or 'none'}"
+            )
+
     def __call__(self, columns: Columns, random: np.random.Generator, spec: DataSpec) -> Columns:
-        _set_stream(spec, self.stream)
+        self.check(spec)
         counts = columns.counts[self.stream]
         kept = random.random(int(counts.sum())) >= self.probability
         ends = np.concatenate([[0], np.cumsum(kept)])[np.cumsum(counts, dtype=np.int64)]
@@ -86,16 +105,28 @@ class Smearing(Augmentation):
         self.stream = stream
         self.widths = dict(widths)
 
-    def __call__(self, columns: Columns, random: np.random.Generator, spec: DataSpec) -> Columns:
-        variables = spec.stream(self.stream).variables
-        names = [variable.name for variable in variables]
-        values = columns.inputs[self.stream].copy()
-        for name, width in self.widths.items():
+    def check(self, spec: DataSpec) -> None:
+        """Refuse a stream or a variable that is no input."""
+        streams = [stream.name for stream in spec.streams if stream.variables]
+        if self.stream not in streams:
+            raise UserError(
+                f"no inputs of a stream '{self.stream}' to smear{nearest(self.stream, streams)}\n"
+                f"in data.augment; the streams with inputs are: {', '.join(streams)}"
+            )
+        names = [variable.name for variable in spec.stream(self.stream).variables]
+        for name in self.widths:
             if name not in names:
                 raise UserError(
                     f"no input '{name}' of stream '{self.stream}' to smear{nearest(name, names)}\n"
                     f"in data.augment; the inputs are: {', '.join(names)}"
                 )
+
+    def __call__(self, columns: Columns, random: np.random.Generator, spec: DataSpec) -> Columns:
+        self.check(spec)
+        variables = spec.stream(self.stream).variables
+        names = [variable.name for variable in variables]
+        values = columns.inputs[self.stream].copy()
+        for name, width in self.widths.items():
             index = names.index(name)
             variable = variables[index]
             forward, back = _TRANSFORMS[variable.transform]
@@ -114,13 +145,3 @@ _TRANSFORMS: dict[str | None, tuple[Any, Any]] = {
     "log1p": (np.log1p, np.expm1),
     "asinh": (np.arcsinh, np.sinh),
 }
-
-
-def _set_stream(spec: DataSpec, name: str) -> Stream:
-    known = [stream.name for stream in spec.streams if not stream.is_global]
-    if name not in known:
-        raise UserError(
-            f"no constituents '{name}' to leave out{nearest(name, known)}\n"
-            f"in data.augment; the streams of constituents are: {', '.join(known) or 'none'}"
-        )
-    return spec.stream(name)

@@ -122,7 +122,8 @@ class Extractor:
         kept = np.arange(len(jets)) if keep is None else np.flatnonzero(keep)
         chosen = jets if keep is None else jets.take(kept)
         place = Place(chunk.file, name, kept + chunk.first)
-        inputs, labels = {name: self._jets.inputs(chosen, place)}, {name: self._jets.labels(chosen, place)}
+        inputs = {name: self._jets.inputs(chosen, place)} if self._jets.stream.variables else {}
+        labels = {name: self._jets.labels(chosen, place)}
         counts, positions = {}, {}
         for stream, reader in self._streams.items():
             rows, jet, slot = reader.constituents(chunk.rows[stream], keep)

@@ -49,6 +49,16 @@ class Files(Source):
         self._open: dict[int, h5py.File] = {}
         self._process = 0
 
+    def header(self, stream: str) -> Header:
+        if stream not in self.headers:
+            found = _other_than_rows(self.paths[0], stream)
+            if found:
+                raise UserError(
+                    f"'{stream}' is {found}, not a dataset of rows with named fields\n"
+                    f"in {self.paths[0]} (datasets: {', '.join(self.headers)})"
+                )
+        return super().header(stream)
+
     def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
         self.header(stream)
         try:
@@ -181,6 +191,18 @@ def _describe(path: Path) -> tuple[dict[str, Header], dict[str, Any], dict[str, 
     if not headers:
         raise UserError(f"no structured array at the root of {path} (there is: {others or 'nothing'})")
     return headers, attributes, rows
+
+
+def _other_than_rows(path: Path, name: str) -> str:
+    """What there is of this name where a dataset of rows is wanted; nothing where there is none."""
+    with _opened(path) as file:
+        if name not in file and file.get(name, getlink=True) is None:
+            return ""
+        try:
+            found = file[name]
+        except (KeyError, OSError):
+            return "a link to something that is not there"
+        return "a group" if isinstance(found, h5py.Group) else f"an array of {found.dtype}"
 
 
 def _check_alike(first: Mapping[str, Header], other: Mapping[str, Header], path: Path, other_path: Path) -> None:

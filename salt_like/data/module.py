@@ -139,6 +139,8 @@ class Data(LightningDataModule):
         self.spec: DataSpec = spec or self._resolved(config, norm_dict, class_dict)
         pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
         self._labels = config.labels
+        for one in self.augment:
+            one.check(self.spec)
         self.collator = Collator(self.spec, layout, _at_least("buckets", buckets), pairs)
         self._steps: dict[Which, Steps] = {}
         self._loaders: list[Loader] = []

@@ -77,7 +77,7 @@ def _variable_config(where: str, entry: VariableEntry) -> VariableConfig:
     if config.transform is not None and config.transform not in TRANSFORMS:
         raise UserError(
             f"{where}: no transform '{config.transform}'{nearest(config.transform, TRANSFORMS)}\n"
-            f"there are: {', '.join(TRANSFORMS)}"
+            f"allowed: {', '.join(TRANSFORMS)}, or null for none"
         )
     if config.clip is not None:
         bounds = [-np.inf if low is None else float(low) for low in config.clip[:1]]

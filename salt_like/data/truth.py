@@ -70,4 +70,7 @@ def refuse_truth(
     known = [name for stream, names in inputs.items() for one in names for name in (one, f"{stream}.{one}")]
     for name in allowed:
         if name not in known:
-            raise UserError(f"data.allow_truth_inputs lists '{name}', which is no input{nearest(name, known)}")
+            raise UserError(
+                f"data.allow_truth_inputs lists '{name}'{nearest(name, known)}, which is no input\n"
+                f"inputs: {', '.join(f'{stream}.{one}' for stream, names in inputs.items() for one in names)[:300]}"
+            )

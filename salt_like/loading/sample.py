@@ -59,7 +59,8 @@ class SamplePredictor:
         self.sample = sample
         self.options = options
         spec, source = tagger.spec, sample.source
-        streams = list(dict.fromkeys(output.stream for output in tagger.outputs))
+        # the jets in any case: event, weight and row belong to every prediction
+        streams = list(dict.fromkeys([spec.global_stream.name, *(output.stream for output in tagger.outputs)]))
         for stream, names in options.extra.items():
             if stream not in streams:
                 raise UserError(
@@ -121,7 +122,7 @@ class SamplePredictor:
         found = self.tagger.predict_columns(columns, self.options.batch_size)
         self._refuse_nan(found, columns)
         for stream, table in self.tables.items():
-            values: dict[str, NDArray[Any]] = dict(found[stream])
+            values: dict[str, NDArray[Any]] = dict(found.get(stream, {}))
             for label in self.derived[stream]:
                 values[label.key] = columns.labels[stream][label.key]
             header = self.sample.source.header(stream)

@@ -149,13 +149,12 @@ class LoadedTagger:
         return tables
 
     def tables(self, slots: Mapping[str, int], **options: Any) -> dict[str, Table]:
-        """How the predictions of each stream with outputs are laid out.
+        """How the predictions of each stream are laid out.
 
         Args:
-            slots: Constituents per jet that each of these streams can hold, 0 for the global stream.
+            slots: Stream → constituents per jet that it can hold, 0 for the global stream.
             options: Further arguments of `Table`, the same for all streams.
         """
-        streams = dict.fromkeys(output.stream for output in self.outputs)
         return {
             stream: Table(
                 self.name,
@@ -163,7 +162,7 @@ class LoadedTagger:
                 slots=slots[stream] or None,
                 **options,
             )
-            for stream in streams
+            for stream in slots
         }
 
     def _reads(self, name: str, config: Mapping[str, Any]) -> tuple[Request, ...]:

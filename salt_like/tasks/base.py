@@ -23,11 +23,18 @@ class Task(nn.Module, ABC):
     token and, with `context`, its jet's pooled vector. Nothing in here waits for the device: rows without a target are
     masked, never taken out, so they are not counted and their gradient is exactly 0.
 
+    Every task takes the arguments below, and these three for its head, in the same meaning; the docstrings of the tasks
+    describe only what each takes besides:
+
+    - ``hidden``: widths of the hidden layers, ``None`` for one as wide as its input token or vector,
+    - ``activation``: name of their activation,
+    - ``dropout``: probability of dropping a hidden value.
+
     Args:
         spec: Description of the data.
         token_dim: Width of the tokens.
         pooled_dim: Width of the pooled vector.
-        stream: Stream whose rows the task describes.
+        stream: Stream whose rows the task describes; the global one for jets.
         weight: Weight of the loss in the sum over tasks.
         context: Give each constituent its jet's pooled vector too.
 

@@ -23,13 +23,10 @@ class Classification(Task):
     The logits are ``(..., C)`` and the probabilities their softmax, with two classes as well. The loss is the
     cross-entropy; rows whose label is -1 ("ignore") do not take part.
 
+    Takes the arguments of `Task` and:
+
     Args:
-        spec: Description of the data.
-        token_dim: Width of the tokens.
-        pooled_dim: Width of the pooled vector.
-        stream: Stream that is classified; the global one for jets.
         label: Field with the class.
-        weight: Weight of the loss in the sum over tasks.
         classes: Class names in the order of the label's values; ``None`` to take them from the file.
         label_map: Class name for each value of the label; ``None`` when the value is the class index.
         class_weights: ``"none"``, ``"balanced"`` for the inverse class frequency of the training sample, or one weight
@@ -37,10 +34,6 @@ class Classification(Task):
             probabilities for classes as frequent as the weights make them.
         label_smoothing: Share of each target that is spread evenly over the classes (arXiv:1512.00567).
         where: Expression on the stream's fields; rows that do not fulfil it have no target.
-        hidden: Widths of the head's hidden layers; ``None`` for one as wide as its input token or vector.
-        activation: Activation of the head's hidden layers.
-        dropout: Probability of dropping a hidden value of the head.
-        context: Give each constituent its jet's pooled vector too.
 
     Raises:
         ValueError: Fewer than two classes, or weights that do not fit the classes.

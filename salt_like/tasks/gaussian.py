@@ -9,10 +9,10 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from salt_like.batch import Batch
-from salt_like.spec import DataSpec, Output
+from salt_like.spec import Label, Output
 from salt_like.tasks.metrics import PullMean, PullWidth
 from salt_like.tasks.regression import RealTask
-from salt_like.tasks.targets import Scale, sigma_of
+from salt_like.tasks.targets import sigma_of
 
 
 class GaussianRegression(RealTask):
@@ -23,66 +23,17 @@ class GaussianRegression(RealTask):
     then the K widths. Predictions are ``<label>`` and ``<label>_stddev`` in the label's unit: ``factor |d| sigma`` for
     a linear scale with factor and denominator d, and ``y sigma`` for a logarithmic one (see `Target.sigma`).
 
-    Args:
-        spec: Description of the data.
-        token_dim: Width of the tokens.
-        pooled_dim: Width of the pooled vector.
-        stream: Stream whose rows have the targets; the global one for jets.
-        label: Field or fields with the targets.
-        weight: Weight of the loss in the sum over tasks.
-        scale: Scale on which the network works: ``"none"`` for the label's own, ``"standardise"``, ``"log"`` for the
-            logarithm of the label over its mean, or ``"ratio"`` for the label over the `denominator`.
-        denominator: Input variable of the stream, in the label's unit, for each target or one for all.
-        where: Expression on the stream's fields; rows that do not fulfil it have no target.
-        hidden: Widths of the head's hidden layers; ``None`` for one as wide as its input token or vector.
-        activation: Activation of the head's hidden layers.
-        dropout: Probability of dropping a hidden value of the head.
-        context: Give each constituent its jet's pooled vector too.
+    Takes the arguments of `RealTask`.
 
     Raises:
         ValueError: Scale, denominator and labels do not fit together, or a logarithm does not exist.
     """
 
     nonnegative = False
+    values = 2
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        token_dim: int,
-        pooled_dim: int,
-        *,
-        stream: str,
-        label: str | list[str],
-        weight: float = 1.0,
-        scale: Scale = "standardise",
-        denominator: str | list[str] | None = None,
-        where: str | None = None,
-        hidden: list[int] | None = None,
-        activation: str = "SiLU",
-        dropout: float = 0.0,
-        context: bool = True,
-    ) -> None:
-        super().__init__(
-            spec,
-            token_dim,
-            pooled_dim,
-            stream=stream,
-            label=label,
-            weight=weight,
-            scale=scale,
-            denominator=denominator,
-            where=where,
-            values=2,
-            hidden=hidden,
-            activation=activation,
-            dropout=dropout,
-            context=context,
-        )
-        self.outputs = tuple(
-            output
-            for value in self.outputs
-            for output in (value, Output(stream, f"{value.field}_stddev", "sigma", value.unit))
-        )
+    def _said(self, label: Label) -> tuple[Output, ...]:
+        return (*super()._said(label), Output(self.stream, f"{label.name}_stddev", "sigma", label.unit))
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         mean, sigma = _mean_and_sigma(logits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -13,7 +12,7 @@ from torchmetrics import Metric
 
 from salt_like.batch import Batch
 from salt_like.sets import Tokens
-from salt_like.spec import DataSpec, Output, Request
+from salt_like.spec import DataSpec, Label, Output, Request
 from salt_like.tasks.base import Task
 from salt_like.tasks.metrics import Bias, MeanAbsoluteError, RootMeanSquare
 from salt_like.tasks.targets import Scale, Target
@@ -26,22 +25,20 @@ class RealTask(Task, ABC):
 
     The logits are ``(..., V K)`` for K targets with V values each, in V blocks of K.
 
+    Takes the arguments of `Task` and:
+
     Args:
-        spec: Description of the data.
-        token_dim: Width of the tokens.
-        pooled_dim: Width of the pooled vector.
-        stream: Stream whose rows have the targets.
         label: Field or fields with the targets.
-        weight: Weight of the loss in the sum over tasks.
-        scale: Scale on which the network works.
-        denominator: Input variable for each target (or one for all) with the scale ``ratio``.
+        scale: Scale on which the network works: ``"none"`` for the label's own, ``"standardise"``, ``"log"`` for the
+            logarithm of the label over its mean, or ``"ratio"`` for the label over the `denominator`.
+        denominator: Input variable of the stream, in the label's unit, for each target or one for all.
         where: Expression on the stream's fields; rows that do not fulfil it have no target.
+
+    Attributes:
         values: Values ``V`` per target.
-        hidden: Widths of the head's hidden layers.
-        activation: Activation of the head's hidden layers.
-        dropout: Probability of dropping a hidden value of the head.
-        context: Give each constituent its jet's pooled vector too.
     """
+
+    values = 1
 
     def __init__(
         self,
@@ -51,15 +48,14 @@ class RealTask(Task, ABC):
         *,
         stream: str,
         label: str | list[str],
-        weight: float,
-        scale: Scale,
-        denominator: str | list[str] | None,
-        where: str | None,
-        values: int,
-        hidden: Sequence[int] | None,
-        activation: str,
-        dropout: float,
-        context: bool,
+        weight: float = 1.0,
+        scale: Scale = "standardise",
+        denominator: str | list[str] | None = None,
+        where: str | None = None,
+        hidden: list[int] | None = None,
+        activation: str = "SiLU",
+        dropout: float = 0.0,
+        context: bool = True,
     ) -> None:
         super().__init__(spec, token_dim, pooled_dim, stream=stream, weight=weight, context=context)
         requests = self.reads(stream=stream, label=label, where=where)
@@ -71,14 +67,18 @@ class RealTask(Task, ABC):
             raise ValueError(f"denominator must be one variable, or one for each of {names}, got {denominator}")
         labels = [spec.label(stream, request.key) for request in requests]
         self.targets = [Target.build(spec, one, scale, under) for one, under in zip(labels, below, strict=True)]
-        self.head = self._head(values * len(names), hidden, activation, dropout)
-        self.outputs = tuple(Output(stream, one.name, "value", one.unit) for one in labels)
+        self.head = self._head(self.values * len(names), hidden, activation, dropout)
+        self.outputs = tuple(output for one in labels for output in self._said(one))
 
     @classmethod
     def reads(cls, **init_args: Any) -> tuple[Request, ...]:
         label, where = init_args["label"], init_args.get("where")
         names = [label] if isinstance(label, str) else label
         return tuple(Request(init_args["stream"], name, "real", where=where) for name in names)
+
+    def _said(self, label: Label) -> tuple[Output, ...]:
+        """What is said about one target."""
+        return (Output(self.stream, label.name, "value", label.unit),)
 
     @abstractmethod
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -121,23 +121,11 @@ class Regression(RealTask):
     The loss is averaged over all pairs of row and target that are there; NaN means that a target is missing.
     Predictions and metrics are in the label's unit.
 
+    Takes the arguments of `RealTask` and:
+
     Args:
-        spec: Description of the data.
-        token_dim: Width of the tokens.
-        pooled_dim: Width of the pooled vector.
-        stream: Stream whose rows have the targets; the global one for jets.
-        label: Field or fields with the targets.
-        weight: Weight of the loss in the sum over tasks.
         loss: ``"mse"``, ``"l1"`` or ``"huber"``.
         huber_delta: Residual, on the target's scale, at which the Huber loss turns from quadratic to linear.
-        scale: Scale on which the network works: ``"none"`` for the label's own, ``"standardise"``, ``"log"`` for the
-            logarithm of the label over its mean, or ``"ratio"`` for the label over the `denominator`.
-        denominator: Input variable of the stream, in the label's unit, for each target or one for all.
-        where: Expression on the stream's fields; rows that do not fulfil it have no target.
-        hidden: Widths of the head's hidden layers; ``None`` for one as wide as its input token or vector.
-        activation: Activation of the head's hidden layers.
-        dropout: Probability of dropping a hidden value of the head.
-        context: Give each constituent its jet's pooled vector too.
 
     Raises:
         ValueError: Loss, scale, denominator and labels do not fit together, or a logarithm does not exist.
@@ -172,7 +160,6 @@ class Regression(RealTask):
             scale=scale,
             denominator=denominator,
             where=where,
-            values=1,
             hidden=hidden,
             activation=activation,
             dropout=dropout,

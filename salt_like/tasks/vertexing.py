@@ -44,19 +44,13 @@ class Vertexing(Task):
     negative vertex index match none. Predicted vertices are the connected components of the pairs above threshold; a
     constituent that is joined to none is a vertex of its own.
 
+    Takes the arguments of `Task` and:
+
     Args:
-        spec: Description of the data.
-        token_dim: Width of the tokens.
-        pooled_dim: Width of the pooled vector.
-        stream: Stream of the constituents.
         label: Field with the index of the true vertex, negative for none.
-        weight: Weight of the loss in the sum over tasks.
         pair_weight: Pairs with both ends in the `classes` of a `label` weigh `factor`; ``None`` for equal weights.
         threshold: Probability above which a pair is joined.
         hidden: Widths of the hidden layers, the pair's own first (even); ``None`` for one as wide as a token.
-        activation: Activation of the hidden layers.
-        dropout: Probability of dropping a hidden value.
-        context: Give each constituent its jet's pooled vector too.
 
     Raises:
         ValueError: The stream is the global one, or threshold, widths or classes are not possible.

@@ -53,7 +53,9 @@ def read(path: Path) -> Saved:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} cannot be read as a checkpoint\nfound: {first[:200]}") from error
+        raise UserError(
+            f"{path} cannot be read as a checkpoint: damaged, or an interrupted copy?\nfound: {first[:200]}"
+        ) from error
     if not isinstance(content, dict) or not {"spec", "model", "state_dict"} <= set(content):
         raise UserError(f"{path} is not a checkpoint of this project\nmissing in it: 'spec', 'model' or 'state_dict'")
     return Saved(

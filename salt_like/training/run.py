@@ -74,6 +74,11 @@ def open_run(folder: Path) -> Run:
     Raises:
         UserError: No such folder, or one that is not a run's.
     """
+    if folder.is_file():
+        raise UserError(
+            f"a file, not the folder of a run: {folder}\n"
+            "a run is the folder that `train fit` names at its end; one of its checkpoints is chosen with --ckpt"
+        )
     if not folder.is_dir():
         near = nearest(folder.name, [path.name for path in folder.parent.glob("*")]) if folder.parent.is_dir() else ""
         raise UserError(f"no run folder at {folder}{near}")

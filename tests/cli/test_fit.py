@@ -152,6 +152,17 @@ def test_null_removes_a_task(capsys):
         (["--trainer.strategy=ddpp"], ["trainer: You selected an invalid strategy name: `strategy='ddpp'`"]),
         (["--data.train=."], ["a folder, not a file", "its files are"]),
         (["--data.select.jets=eventNumber < 0"], ["no jets left of the 4199"]),
+        (["--data.inputs.jets={pt: sqrt}"], ["data.inputs.jets.pt: no transform 'sqrt'", "allowed: log, log1p, asinh"]),
+        (["--data.inputs.jets={pt: {transform: lg}}"], ["no transform 'lg' (did you mean 'log'?)"]),
+        (
+            ["--data.augment=[{class_path: Smearing, init_args: {stream: trcks, widths: {d0: 0.1}}}]"],
+            ["no inputs of a stream 'trcks' to smear (did you mean 'tracks'?)", "jets, tracks"],
+        ),
+        (
+            ["--data.augment=[{class_path: Smearing, init_args: {stream: tracks, widths: {d0: -1}}}]"],
+            ["error: the width of the noise of 'd0' must not be negative, not -1"],
+        ),
+        (["--data.fractions={trian: 1.0}"], ["names 'trian' (did you mean 'train'?)", "(data.train): train"]),
     ],
 )
 def test_mistakes_get_a_short_message(tmp_path, monkeypatch, capsys, arguments, parts):
@@ -193,6 +204,29 @@ def test_keeps_as_many_best_checkpoints_as_asked_for(tmp_path):
         losses = [float(row["val/jets_classification/loss"]) for row in csv.DictReader(stream)]
     epochs = [torch.load(tmp_path / "run" / "checkpoints" / name, weights_only=True)["epoch"] for name in names[1::-1]]
     assert epochs == sorted(range(3), key=lambda epoch: losses[epoch])[:2]
+
+
+def test_a_stop_on_a_metric_that_is_not_measured(tmp_path, capsys):
+    stop = "[{class_path: EarlyStopping, init_args: {monitor: val/jets_classification/los}}]"
+    given = [*SMALL, "--data.cache=false", f"--trainer.callbacks={stop}", "--run", str(tmp_path / "run")]
+    message = fails(given, capsys)
+    assert (
+        "EarlyStopping watches 'val/jets_classification/los' (did you mean 'val/jets_classification/loss'?)" in message
+    )
+    assert "measured are: val/jets_classification/loss, val/jets_classification/accuracy" in message
+
+
+def test_a_file_is_no_run_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert "this is a file; nothing was changed" in fails([*SMALL, "--run", str(tmp_path / "file")], capsys)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [[], ["--data.cache=false"], ["--data.layout=padded"]])
+def test_jets_need_no_variables_of_their_own(tmp_path, options):
+    given = [*SMALL, "--data.inputs.jets=null", *options, "--run", str(tmp_path / "run")]
+    assert dispatcher.main(["--debug", "fit", *given]) == 0
+    assert dispatcher.main(["--debug", "test", str(tmp_path / "run"), "--data.num_test=100"]) == 0
 
 
 def test_without_validation_there_is_a_last_checkpoint_and_no_warning(tmp_path, capfd, recwarn):

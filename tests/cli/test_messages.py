@@ -23,9 +23,7 @@ def test_unions_are_condensed_to_a_few_lines():
         "  Errors:\n    - Expected a <class 'dict'>\n    - Expected a <class 'NoneType'>\n"
         "  Given value type: <class 'str'>\n  Given value: pt"
     )
-    assert messages.condense(ArgumentError(None, text)) == (
-        "data.x: - Expected a dict\n- Expected a NoneType\nGiven value: pt"
-    )
+    assert messages.condense(ArgumentError(None, text)) == ("data.x: Expected a dict\nGiven value: pt")
 
 
 def test_at_most_four_lines_of_at_most_200_characters():
@@ -42,3 +40,12 @@ def test_a_message_for_the_user_below_wins():
 
 def test_a_constructors_message_is_cut():
     assert messages.from_constructor(ValueError("a\nb\nc\nd\ne\nf\n")) == "a\nb\nc\nd\ne"
+
+
+def test_what_a_class_within_a_union_said_is_all_that_is_left():
+    text = (
+        "Does not validate against any of the Union subtypes\nSubtypes: [list[a.B], <class 'NoneType'>]\nErrors:\n"
+        "  - the width of 'd0' must not be negative\n  - Expected a <class 'NoneType'>\n"
+        "Given value type: <class 'list'>\nGiven value: [Namespace(class_path='a.B')]"
+    )
+    assert messages.from_constructor(ValueError(text)) == "the width of 'd0' must not be negative"

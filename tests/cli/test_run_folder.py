@@ -37,8 +37,8 @@ def test_two_runs_in_one_second_get_different_folders(tmp_path, monkeypatch):
 def test_the_wanted_folder_may_be_empty_but_not_used(tmp_path):
     assert run_folder.choose("x", str(tmp_path)) == tmp_path
     (tmp_path / "file").touch()
-    for wanted in (tmp_path, tmp_path / "file"):
-        with pytest.raises(UserError, match="exists and is not empty"):
+    for wanted, said in ((tmp_path, "exists and is not empty"), (tmp_path / "file", "this is a file; nothing was")):
+        with pytest.raises(UserError, match=said):
             run_folder.choose("x", str(wanted))
 
 

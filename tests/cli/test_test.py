@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from field_files import make_arrays, write
-from made_runs import make_file, make_run
+from made_runs import TASKS, make_file, make_run
 
 from salt_like.cli.main import main
 from salt_like.evaluation.classification import classify
@@ -185,3 +185,50 @@ def test_a_checkpoint_of_another_configuration(run: Path, tmp_path: Path, capsys
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "--help"]) == 0
     assert "--data.test.ttbar=a.h5" in capsys.readouterr().out
+
+
+def test_a_model_that_says_nothing_about_jets_is_tested_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = {name: TASKS[name] for name in ("origin", "vertices")}
+    run = make_run(tmp_path / "run", tasks=tasks, weight="weight", test=str(make_file(tmp_path / "test.h5", 80, 3)))
+    assert main(["test", str(run)]) == 0
+    assert "sample test: 80 jets, weighted by weight" in capsys.readouterr().out
+    with h5py.File(run / "predictions" / "test.h5") as file:
+        assert {"row", "eventNumber", "weight", "pt"} <= set(file["jets"].dtype.names)
+        np.testing.assert_array_equal(file["jets"]["row"], np.arange(80))
+    with h5py.File(tmp_path / "test.h5") as file:
+        weights, tracks = file["jets"]["weight"].astype(float), file["tracks"][:]
+    entries = np.bincount(tracks["ftagTruthOriginLabel"][tracks["valid"]])
+    written = json.loads((run / "predictions" / "test_metrics.json").read_text())
+    assert written["weight"] == "weight"
+    assert written["effective_jets"] == pytest.approx(weights.sum() ** 2 / (weights**2).sum(), rel=1e-5)
+    assert written["tasks"]["origin"]["entries"] == entries.sum()
+
+
+def test_a_number_of_jets_that_is_no_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--data.num_test = 'abc': expected an integer" in fails(["test", str(run), "--data.num_test=abc"], capsys)
+    assert "a whole number of at least 1, not 'x'" in fails(["test", str(run), "--batch_size=x"], capsys)
+
+
+def test_a_file_is_no_run(run: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = fails(["test", str(run / "checkpoints" / "best.ckpt")], capsys)
+    assert f"a file, not the folder of a run: {run / 'checkpoints' / 'best.ckpt'}" in said
+    assert "--ckpt" in said
+
+
+@pytest.mark.parametrize("kind", ["a group", "an array of float64", "a link to something that is not there"])
+def test_something_else_under_the_name_of_a_dataset(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    path = make_file(tmp_path / "odd.h5", 20)
+    with h5py.File(path, "a") as file:
+        del file["tracks"]
+        if kind == "a group":
+            file.create_group("tracks")
+        elif kind == "an array of float64":
+            file["tracks"] = np.zeros((20, 3))
+        else:
+            file["tracks"] = h5py.ExternalLink("gone.h5", "/tracks")
+    said = fails(["test", str(run), f"--data.test={path}"], capsys)
+    assert f"'tracks' is {kind}, not a dataset of rows with named fields\nin {path} (datasets: jets)" in said

@@ -101,5 +101,7 @@ def test_default_and_infinite_values_stay():
 def test_smearing_refuses():
     with pytest.raises(ValueError, match=r"noise of 'd0' must not be negative, not -1"):
         Smearing("tracks", {"d0": -1.0})
+    with pytest.raises(UserError, match=r"no inputs of a stream 'trcks' to smear \(did you mean 'tracks'\?\)"):
+        Smearing("trcks", {"d0": 1.0}).check(SPEC)
     with pytest.raises(UserError, match=r"no input 'dd0' of stream 'tracks' to smear \(did you mean 'd0'\?\)"):
         Smearing("tracks", {"dd0": 1.0})(make_columns(5), random(), SPEC)

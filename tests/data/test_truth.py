@@ -70,5 +70,5 @@ def test_fields_that_the_file_marks(tmp_path, marked):
 
 
 def test_allowing_what_is_no_input():
-    with pytest.raises(UserError, match=r"lists 'proces', which is no input \(did you mean 'process'\?\)"):
+    with pytest.raises(UserError, match=r"lists 'proces' \(did you mean 'process'\?\), which is no input\ninputs: "):
         refuse_truth({"jets": ["process"]}, source_of("jets", "process"), allowed=["process", "proces"])
