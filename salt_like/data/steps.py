@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +12,6 @@ from salt_like.data.packed import PackedColumns
 from salt_like.data.sample import Sample
 from salt_like.data.shuffle import Order, Shards
 from salt_like.data.stream import FileSteps, StreamedSteps, block_counts
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class StepMaker:
         except CacheUnavailableError as error:
             if self.policy is True:
                 raise
-            log.warning("no packed copy is kept, the files are read in each epoch: %s", error)
+            self.cache.warn(f"no packed copy is kept, the files are read in each epoch: {error}")
             return None
 
     def _shards(self, size: int) -> Shards:
