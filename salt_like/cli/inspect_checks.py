@@ -36,7 +36,9 @@ def tables(report: Report) -> list[Table | str]:
     groups: dict[str, list[Finding]] = {}
     for one in report.findings:
         groups.setdefault(one.check.name, []).append(one)
-    parts += [_findings(group, report) for group in groups.values()]
+    for group in groups.values():
+        mend = textwrap.fill(mending(group[0].check, group), WIDTH, initial_indent="  -> ", subsequent_indent="     ")
+        parts += [_findings(group, report), mend]
     return [*parts, _verdict(report)]
 
 
@@ -199,10 +201,9 @@ def _findings(group: Sequence[Finding], report: Report) -> Table:
     title = f"{check.severity}: {check.title}"
     if len(group) > MOST_ROWS:
         title += f" ({MOST_ROWS} of {len(group)})"
-    mend = textwrap.fill(mending(check, group), WIDTH, initial_indent="  -> ", subsequent_indent="     ")
     left = frozenset(place for place, column in enumerate(kept) if column in {0, 1, 5, 6})
     cells = [[row[column] for column in kept] for row in (headings, *rows)]
-    return Table(f"{title}\n{mend}", cells[0], cells[1:], left)
+    return Table(title, cells[0], cells[1:], left)
 
 
 def _first(one: Finding, with_file: bool) -> str:

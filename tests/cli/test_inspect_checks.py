@@ -59,8 +59,8 @@ def test_one_file_with_a_flaw(sample, capsys):
     code, out, _ = run(capsys, sample)
     lines = out.splitlines()
     start = lines.index("error: infinite values")
-    assert lines[start + 1].startswith("  -> find out who divides by 0")
-    assert lines[start + 3].split() == ["jets.eta", "inf", "2", "0.67%", "17"]
+    assert lines[start + 4].startswith("  -> find out who divides by 0")
+    assert lines[start + 2].split() == ["jets.eta", "inf", "2", "0.67%", "17"]
     assert out.index("error: infinite values") < out.index("warning: NaN in variables")
     assert "checks: 1 error, 1 warning" in out
     assert code == 1
@@ -85,7 +85,7 @@ def test_a_leak(sample, other, capsys, tmp_path):
     assert code == 1
     lines = out.splitlines()
     start = lines.index("error: the same jets, or their constituents, in two samples")
-    assert lines[start + 3].split()[:8] == ["train,", "val", "jets", "5", "1.25%", "40", "of", "other.h5"]
+    assert lines[start + 2].split()[:8] == ["train,", "val", "jets", "5", "1.25%", "40", "of", "other.h5"]
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["failed"] is True
     by_name = {one["check"]: one for one in found["findings"]}
