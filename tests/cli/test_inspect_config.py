@@ -91,3 +91,20 @@ def test_the_command_tells_the_three_kinds_apart(trained, sample, capsys):
     assert dispatcher.main(["inspect", "gn22"]) == 2
     assert "did you mean 'gn2'" in capsys.readouterr().err
     assert dispatcher.main(["inspect", "none.h5"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: {tasks: {}}", "the model has no tasks: name at least one under model.tasks"),
+        (
+            "model: {tasks: {a: {class_path: Regression, init_args: {stream: jets, label: pt}}}}",
+            "the model has no inputs: name at least one variable",
+        ),
+    ],
+)
+def test_what_a_class_refuses_is_a_message(text, message, tmp_path, capsys):
+    path = tmp_path / "model.yaml"
+    path.write_text(text)
+    assert dispatcher.main(["inspect", str(path)]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"

@@ -155,3 +155,16 @@ def test_a_value_that_is_no_number_where_the_run_knows_a_default(
     arrays["tracks"]["d0"][4, 0] = -99
     write(tmp_path / "a.h5", arrays)
     assert main(given) == 0
+
+
+def test_a_misspelt_option_is_said_before_what_is_missing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = fails(["predict", str(run), "--dta", "a.h5"], capsys)
+    assert said.splitlines()[0] == "error: unknown argument '--dta' (did you mean '--data'?)"
+
+
+def test_a_place_that_cannot_be_written_is_said_in_words(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_file(tmp_path / "a.h5", 20)
+    said = fails(["predict", str(run), "--data", str(data), "--out=/proc/out.h5"], capsys)
+    assert said.splitlines() == ["error: cannot write /proc/out.h5", "found: No such file or directory"]
