@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from salt_like.batch import Batch
@@ -508,11 +509,36 @@ def partition(counts: Tensor, number: int) -> tuple[Tensor, ...]:
     Returns:
         Indices of the jets in each group, fewest constituents first.
     """
-    order = counts.argsort(stable=True)
+    order, edges = partition_batches(counts.numpy(), np.array([0, counts.shape[0]]), number)
+    return tuple(torch.tensor_split(torch.from_numpy(order), edges[1:-1].tolist()))
+
+
+def partition_batches(
+    counts: NDArray[np.int64], batches: NDArray[np.int64], number: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`partition` of several batches at once, which takes little longer than that of one.
+
+    Args:
+        counts: Constituents of each jet over all streams, ``(N,)``.
+        batches: First jet of each batch, and `N`, ``(K + 1,)``; no batch is empty.
+        number: Number of groups of a batch.
+
+    Returns:
+        Jets in the order of their groups, counted from the beginning of their batch, ``(N,)``; and where in it the
+        groups of all batches begin, and `N`, ``(K number + 1,)``.
+    """
+    sizes = np.diff(batches)
+    # batch after batch, in each by multiplicity; sorting small types is faster
+    key = counts + np.arange(len(sizes)).repeat(sizes) * (counts.max() + 1)
+    order = key.astype(np.min_scalar_type(key[-1] + counts.max())).argsort(kind="stable")
     # equal shares of the work, which grows with the square of the multiplicity, rather than of the jets
-    work = (counts.index_select(0, order) + 2).double().pow(2).cumsum(0)
-    edges = torch.searchsorted(work, work[-1:] * torch.arange(1, number, dtype=torch.float64) / number)
-    return tuple(torch.tensor_split(order, edges))
+    work = np.square(counts.take(order) + 2).cumsum()
+    before = np.concatenate([[0], work])[batches]
+    # where the work reaches a share: whole numbers, so the share may be rounded up
+    shares = np.ceil(np.diff(before)[:, None] * np.arange(1.0, number) / number).astype(np.int64)
+    inner = work.searchsorted(shares + before[:-1, None])
+    edges = np.append(np.concatenate([batches[:-1, None], inner], 1).ravel(), batches[-1])
+    return order - batches[:-1].repeat(sizes), edges
 
 
 def list_pairs(counts: Tensor) -> Tensor:

@@ -64,6 +64,18 @@ class Columns:
             positions={name: np.concatenate([part.positions[name] for part in parts]) for name in first.positions},
         )
 
+    def split(self, sizes: Sequence[int]) -> list[Columns]:
+        """The jets in groups of these sizes, one after the other; the arrays are shared."""
+        jets = np.cumsum([0, *sizes])
+        edges: dict[str | None, Array] = {None: jets}
+        for stream, counts in self.counts.items():
+            edges[stream] = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])[jets]
+
+        def part(number: int) -> Columns:
+            return self._map(lambda stream, values: values[edges[stream][number] : edges[stream][number + 1]])
+
+        return [part(number) for number in range(len(sizes))]
+
     def _map(self, take: Callable[[str | None, Array], Array]) -> Columns:
         """Apply `take` to each array, given the set stream by whose constituents it runs (``None``: by jets)."""
 
@@ -87,11 +99,16 @@ class Columns:
 def constituents_of(counts: Array, index: Array | slice) -> Array:
     """Packed positions of the constituents of the jets at `index`, jet by jet, ``(T',)`` int64."""
     ends = np.cumsum(counts, dtype=np.int64)
-    chosen = counts[index].astype(np.int64)
-    starts = (ends - counts)[index]
-    new_ends = np.cumsum(chosen)
-    total = int(new_ends[-1]) if len(new_ends) else 0
-    return np.repeat(starts - (new_ends - chosen), chosen) + np.arange(total)
+    return positions((ends - counts)[index], ends[index])
+
+
+def positions(first: Array, last: Array) -> Array:
+    """All whole numbers from each `first` up to its `last`, one range after the other, int64."""
+    counts = last - first
+    ends = np.cumsum(counts)
+    flat: Array = np.repeat(first - (ends - counts), counts)
+    flat += np.arange(flat.shape[0])
+    return flat
 
 
 def _joined(parts: Sequence[Array | None]) -> Array | None:

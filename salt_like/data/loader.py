@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
@@ -10,18 +11,21 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from salt_like.batch import Batch
 from salt_like.data.augment import Augmentation
 from salt_like.data.collate import Collator
 from salt_like.data.columns import Columns
 from salt_like.data.packed import PackedColumns
-from salt_like.data.shuffle import EpochOrder, Order, Shards
+from salt_like.data.shuffle import EpochOrder, Order, Shards, grouped
 from salt_like.data.transfer import Parcel, Step
+from salt_like.data.windows import Windows
 from salt_like.errors import UserError
 
 Place: TypeAlias = "tuple[int, int]"  # epoch, item
+TOGETHER = 2048  # jets that are fetched together
+UNUSED = ("events", "positions")  # no part of a batch
 
 
 class Steps(Dataset[list[Step]], ABC):
@@ -59,22 +63,33 @@ class Preparation:
 
     def __call__(self, columns: Columns, epoch: int, batch: int) -> Batch:
         """The batch of these jets; `epoch` and `batch` (and not the worker) determine what is random."""
+        return self.collator(self._changed(columns, epoch, batch))
+
+    def batches(self, columns: Columns, sizes: Sequence[int], epoch: int, first: int) -> list[Batch]:
+        """Batches of so many jets each, one after the other, of which `first` is the number of the first."""
+        if not self.augment:
+            return self.collator.batches(columns, sizes)
+        parts = columns.split(sizes)
+        return [self(part, epoch, batch) for batch, part in enumerate(parts, first)]
+
+    def _changed(self, columns: Columns, epoch: int, batch: int) -> Columns:
         if self.augment:
             random = np.random.default_rng([self.seed, epoch, batch, self.rank])
             for change in self.augment:
                 columns = change(columns, random, self.collator.spec)
-        return self.collator(columns)
+        return columns
 
 
 class PackedSteps(Steps):
-    """Steps out of a packed cache, one per item.
+    """Steps out of a packed cache, several per item: jets that are fetched together cost less.
 
     Args:
         columns: The cache.
         shards: How an epoch is cut into batches.
         prepare: What happens to the jets of each batch.
-        order: Order of the jets in each epoch; ``None`` for the order of the cache.
+        order: Order of the jets in each epoch.
         accumulate: Batches per optimiser step; with more than one, a step is a tuple of batches.
+        together: Jets of an item, unless a single step has more.
     """
 
     def __init__(
@@ -82,44 +97,51 @@ class PackedSteps(Steps):
         columns: PackedColumns,
         shards: Shards,
         prepare: Preparation,
-        order: Order | None = None,
+        order: Order,
         accumulate: int = 1,
+        together: int = TOGETHER,
     ) -> None:
         self.columns = columns
         self.shards = shards
         self.prepare = prepare
         self.order = order
         self.accumulate = accumulate
+        self.steps = max(1, together // (shards.batch_size * accumulate))  # in one item
         self._epoch: EpochOrder | None = None
+        self._windows: Windows | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # another process reads for itself
+        return {**self.__dict__, "_epoch": None, "_windows": None}
 
     @property
     def length(self) -> int:
         return -(-self.shards.batches // self.accumulate)
 
     def items(self, epoch: int, start: int) -> Iterator[tuple[Place, int]]:
-        return (((epoch, step), 0) for step in range(start, self.length))
+        first = start // self.steps
+        items = range(first, -(-self.length // self.steps))
+        return (((epoch, item), start - item * self.steps if item == first else 0) for item in items)
 
     def __getitem__(self, place: Place) -> list[Step]:
-        epoch, step = place
-        first = step * self.accumulate
-        numbers = range(first, min(first + self.accumulate, self.shards.batches))
-        batches = tuple(self._batch(epoch, number) for number in numbers)
-        return [batches[0] if self.accumulate == 1 else batches]
+        epoch, item = place
+        per_item = self.steps * self.accumulate
+        numbers = range(item * per_item, min((item + 1) * per_item, self.shards.batches))
+        bounds = [self.shards.bounds(number) for number in numbers]
+        columns = self._take(epoch, bounds)
+        batches = self.prepare.batches(columns, [stop - start for start, stop in bounds], epoch, numbers.start)
+        return [group[0] if self.accumulate == 1 else tuple(group) for group in grouped(batches, self.accumulate)]
 
-    def _batch(self, epoch: int, number: int) -> Batch:
-        start, stop = self.shards.bounds(number)
-        if self.order is None:
-            index = np.arange(start, stop)
-        else:
-            fresh = self._epoch is None or self._epoch.number != epoch
-            if self._epoch is None or fresh:
-                self._epoch = self.order.epoch(epoch)
-            window = self.order.window
-            # read while others compute: what is needed one window later, at first also what is needed until then
-            ahead = (start, start + window) if fresh else (start + window, stop + window)
-            self.columns.prefetch(*self._epoch.ahead(*ahead))
-            index = self._epoch.take(start, stop)
-        return self.prepare(self.columns.take(index), epoch, number)
+    def _take(self, epoch: int, bounds: Sequence[tuple[int, int]]) -> Columns:
+        if self._epoch is None or self._epoch.number != epoch:
+            self._epoch = self.order.epoch(epoch)
+        if self._windows is None or self._windows.process != os.getpid():
+            worker = get_worker_info()
+            alone = self.shards.world == 1 and (worker is None or worker.num_workers == 1)
+            self._windows = Windows(self.columns, () if self.prepare.augment else UNUSED, alone)
+        if self.shards.world == 1:
+            bounds = [(bounds[0][0], bounds[-1][1])]
+        return Columns.concatenate([self._windows.take(self._epoch, *one) for one in bounds])
 
 
 class Progress(Sampler["Place"]):
@@ -220,13 +242,21 @@ class Loader:
         # nothing happens before the first batch is asked for, so that set_epoch may still come
         self.sampler.begin()
         skips = (skip for _, skip in self.steps.items(self.sampler.epoch, self.sampler.done))
-        if self._loader is None:
-            self._loader = self._started()
-        for item, skip in zip(self._loader, skips, strict=True):
-            steps: list[Step] = item.open() if self.workers else item
+        for steps, skip in zip(self._items(), skips, strict=True):
             for step in steps[skip:]:
                 self.sampler.done += 1
                 yield step
+
+    def _items(self) -> Iterator[list[Step]]:
+        if self.workers == 0:
+            for place in self.sampler:
+                steps = self.steps[place]
+                yield [_pinned(step) for step in steps] if self.pin_memory else steps
+            return
+        if self._loader is None:
+            self._loader = self._started()
+        for parcel in self._loader:
+            yield parcel.open()
 
     def _started(self) -> DataLoader[Any]:
         return DataLoader(
@@ -234,10 +264,10 @@ class Loader:
             batch_size=None,
             sampler=self.sampler,
             num_workers=self.workers,
-            collate_fn=Parcel.of if self.workers else _as_it_is,
+            collate_fn=Parcel.of,
             pin_memory=self.pin_memory,
-            persistent_workers=self.workers > 0,
-            multiprocessing_context=self.start_method if self.workers else None,
+            persistent_workers=True,
+            multiprocessing_context=self.start_method,
             # torch's own generator would move by one with every iteration, also with the one that a resumed run begins
             generator=torch.Generator(),
         )
@@ -251,5 +281,5 @@ class Loader:
         self.sampler.load_state_dict(state)
 
 
-def _as_it_is(steps: list[Step]) -> list[Step]:
-    return steps
+def _pinned(step: Step) -> Step:
+    return tuple(batch.pin_memory() for batch in step) if isinstance(step, tuple) else step.pin_memory()

@@ -1,25 +1,81 @@
-"""Columns in flat files that are mapped into memory: any jets at once, in any order."""
+"""Columns in flat files: any jets at once, in any order, or large runs of them one window after the other."""
 
 from __future__ import annotations
 
 import mmap
 import zlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salt_like.data.columns import Columns
+from salt_like.data.columns import Columns, positions
 from salt_like.data.manifest import Chunk, DamagedError, Entry, Manifest, columns_from
+from salt_like.data.reading import Piece, PieceReader
 
 Array = NDArray[Any]
 CHECKED_BYTES = 1 << 28  # how much of a cache is read to compare checksums when it is opened
-PREFETCHED_BYTES = 1 << 24  # arrays smaller than this stay in memory without being asked
+MARK = 1024  # jets between those whose constituents' place in the files is kept
+SPARE = 16  # a buffer is larger than needed by one part in so many, as the next one may need a little more
+
+
+class Held:
+    """Some jets in memory: private arrays, or those of a mapped file.
+
+    Args:
+        arrays: Every array; in the place of the counts of a stream, the number of constituents before each jet and
+            after the last one, ``(n + 1,)``.
+    """
+
+    def __init__(self, arrays: Mapping[Entry, Array]) -> None:
+        self._arrays = arrays
+
+    def take(self, index: NDArray[np.int64], leave_out: Collection[str] = ()) -> Columns:
+        """The jets at `index` (positions among these), in that order, with their constituents.
+
+        Args:
+            index: Which jets.
+            leave_out: Attributes of `Columns` that are not needed and left empty.
+        """
+        where: dict[str, Array] = {}
+        chosen: dict[Entry, Array] = {}
+        for entry, values in self._arrays.items():
+            if entry.part == "counts":
+                first, last = values.take(index), values.take(index + 1)
+                chosen[entry] = (last - first).astype(entry.dtype)
+                where[entry.stream] = positions(first, last)
+        for entry, values in self._arrays.items():
+            if entry.part != "counts" and entry.part not in leave_out:
+                rows = values.take(where[entry.per] if entry.per else index, axis=0)
+                chosen[entry] = rows.astype(entry.dtype, copy=False)
+        return columns_from(chosen)
+
+
+class Buffers:
+    """Memory that is filled again and again: the system need not find and clear new pages each time."""
+
+    def __init__(self) -> None:
+        self._found: dict[Entry, Array] = {}
+
+    def of(self, entry: Entry, size: int) -> Array:
+        """`size` bytes for the values of an entry; what was there before is lost."""
+        found = self._found.get(entry)
+        if found is None or found.nbytes < size:
+            found = self._found[entry] = np.empty(size + size // SPARE, np.uint8)
+        return found[:size]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all buffers."""
+        return sum(found.nbytes for found in self._found.values())
 
 
 class PackedColumns:
-    """Columns in flat files, mapped into memory when first used in a process.
+    """Columns in flat files: all of them mapped into memory, or runs of jets read into buffers.
+
+    Files are opened when first used in a process.
 
     Args:
         folder: The folder of a complete cache.
@@ -32,76 +88,90 @@ class PackedColumns:
         self.folder = folder
         self.manifest = Manifest.read(folder)
         _check(folder, self.manifest)
-        self._arrays: dict[Entry, Array] | None = None
-        self._maps: list[tuple[mmap.mmap, Entry]] = []
-        self._random = False
+        self._whole: Held | None = None
+        self._marks: dict[str, tuple[Array, Array]] = {}
 
     def __len__(self) -> int:
         return self.manifest.jets
 
     def __getstate__(self) -> dict[str, Any]:
         # another process maps the files itself
-        return {**self.__dict__, "_arrays": None, "_maps": [], "_random": False}
+        return {**self.__dict__, "_whole": None, "_marks": {}}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all files."""
+        return sum(size for _, _, size in self.manifest.files())
+
+    def whole(self) -> Held:
+        """All jets, mapped into memory."""
+        if self._whole is None:
+            arrays = {entry: self._map(name, entry, size) for name, entry, size in self.manifest.files()}
+            for entry, values in arrays.items():
+                if entry.part == "counts":
+                    arrays[entry] = _ends(values)
+            self._whole = Held(arrays)
+        return self._whole
 
     def take(self, index: NDArray[np.int64]) -> Columns:
         """The jets at `index` (positions in the cache), in that order, with their constituents."""
-        arrays = self._open()
-        where: dict[str, Array] = {}
-        chosen: dict[Entry, Array] = {}
-        for entry, values in arrays.items():
-            if entry.part == "counts":
-                first, last = values[index], values[index + 1]
-                chosen[entry] = (last - first).astype(entry.dtype)
-                where[entry.stream] = _flat(first, last)
-        for entry, values in arrays.items():
-            if entry.part != "counts":
-                rows = values.take(where[entry.per] if entry.per else index, axis=0)
-                chosen[entry] = rows.astype(entry.dtype, copy=False)
-        return columns_from(chosen)
+        return self.whole().take(index)
 
-    def prefetch(self, firsts: NDArray[np.int64], lasts: NDArray[np.int64]) -> None:
-        """Ask the system to read runs of jets, so that a later `take` need not wait for the disk.
+    def read(
+        self,
+        firsts: NDArray[np.int64],
+        lasts: NDArray[np.int64],
+        reader: PieceReader,
+        buffers: Buffers,
+        leave_out: Collection[str] = (),
+    ) -> Held:
+        """Runs of jets read from the disk, one after the other; other threads go on meanwhile.
 
         Args:
             firsts: First jet of each run.
             lasts: Jet after the last one of each run.
+            reader: How they are read.
+            buffers: Where they are put.
+            leave_out: Attributes of `Columns` that are not read.
+
+        Raises:
+            OSError: A file cannot be read, or has become shorter.
         """
-        if len(firsts) == 0:
-            return
-        arrays = self._open()
-        if not self._random:
-            # what is not asked for here is not worth reading: some systems read megabytes around each missing page
-            for memory, _ in self._maps:
-                if len(memory) >= PREFETCHED_BYTES:
-                    memory.madvise(mmap.MADV_RANDOM)
-            self._random = True
-        ends = {entry.stream: values for entry, values in arrays.items() if entry.part == "counts"}
-        for memory, entry in self._maps:
-            if len(memory) < PREFETCHED_BYTES:
-                continue
-            rows = (ends[entry.per][firsts], ends[entry.per][lasts]) if entry.per else (firsts, lasts)
-            starts = rows[0] * entry.row_bytes // mmap.PAGESIZE * mmap.PAGESIZE
-            lengths = rows[1] * entry.row_bytes - starts
-            for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-                if length > 0:
-                    memory.madvise(mmap.MADV_WILLNEED, start, length)
+        runs = {"": (firsts, lasts)}
+        arrays: dict[Entry, Array] = {}
+        for name, entry, size in self.manifest.files():
+            if entry.part == "counts":
+                arrays[entry], begin, end = self._constituents(name, entry, size, firsts, lasts)
+                runs[entry.stream] = begin, end
+        pieces: list[Piece] = []
+        for name, entry, _ in self.manifest.files():
+            if entry.part != "counts" and entry.part not in leave_out:
+                begin, end = runs[entry.per]
+                content = buffers.of(entry, int((end - begin).sum()) * entry.row_bytes)
+                pieces += _pieces(self.folder / name, entry, begin, end, content)
+                values = content.view(entry.stored)
+                arrays[entry] = values.reshape(-1, entry.width) if entry.width else values
+        reader.read(pieces)
+        return Held(arrays)
 
-    def array(self, part: str, stream: str = "", key: str = "") -> Array | None:
-        """One array of all jets as it is stored, without reading it; ``None`` when the cache has none."""
-        for entry, values in self._open().items():
-            if (entry.part, entry.stream, entry.key) == (part, stream, key):
-                return values
-        return None
-
-    def _open(self) -> dict[Entry, Array]:
-        if self._arrays is None:
-            self._maps = []
-            self._arrays = {entry: self._map(name, entry, size) for name, entry, size in self.manifest.files()}
-            for entry in self.manifest.entries:
-                if entry.part == "counts":
-                    counts = self._arrays[entry]
-                    self._arrays[entry] = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        return self._arrays
+    def _constituents(
+        self, name: str, entry: Entry, size: int, firsts: Array, lasts: Array
+    ) -> tuple[Array, Array, Array]:
+        """Constituents before each jet of the runs, and where those of each run begin and end in the files."""
+        if name not in self._marks:
+            counts = self._map(name, entry, size)
+            # one number for so many jets: a number for each jet would grow with the file
+            marks = [counts[start : start + MARK].sum(dtype=np.int64) for start in range(0, len(counts), MARK)]
+            self._marks[name] = counts, _ends(np.array(marks, np.int64))
+        counts, marked = self._marks[name]
+        before = firsts // MARK * MARK  # read from the mark on
+        lengths = lasts - before
+        starts = np.cumsum(lengths) - lengths
+        ends = _ends(counts.take(positions(before, lasts)))
+        shift = marked[firsts // MARK] - ends[starts]
+        begin, end = starts + firsts - before, starts + lengths
+        own = np.diff(ends).take(positions(begin, end))
+        return _ends(own), ends[begin] + shift, ends[end] + shift
 
     def _map(self, name: str, entry: Entry, size: int) -> Array:
         shape = (-1, entry.width) if entry.width else (-1,)
@@ -109,18 +179,25 @@ class PackedColumns:
             return np.empty((0, entry.width) if entry.width else 0, entry.stored)
         with (self.folder / name).open("rb") as file:
             memory = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-        self._maps.append((memory, entry))
         values: Array = np.frombuffer(memory, entry.stored).reshape(shape)
         return values
 
 
-def _flat(first: Array, last: Array) -> Array:
-    """Positions of all constituents between `first` and `last` of each jet, jet by jet."""
-    counts = last - first
-    ends = np.cumsum(counts)
-    flat: Array = np.repeat(first - (ends - counts), counts)
-    flat += np.arange(flat.shape[0])
-    return flat
+def _pieces(path: Path, entry: Entry, firsts: Array, lasts: Array, content: Array) -> Iterator[Piece]:
+    """The bytes of the rows from each of `firsts` to its one of `lasts`, put one after the other."""
+    starts = firsts * entry.row_bytes
+    lengths = lasts * entry.row_bytes - starts
+    ends = np.cumsum(lengths)
+    inwards = np.argsort(firsts, kind="stable")  # from the beginning of the file to its end
+    places = zip(*(values[inwards].tolist() for values in (starts, ends - lengths, ends)), strict=True)
+    return (Piece(path, start, content.data[begin:end]) for start, begin, end in places)
+
+
+def _ends(counts: Array) -> Array:
+    """0 and the cumulative sums of `counts`, int64."""
+    ends = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, dtype=np.int64, out=ends[1:])
+    return ends
 
 
 def _check(folder: Path, manifest: Manifest) -> None:

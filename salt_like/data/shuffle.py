@@ -10,31 +10,36 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from salt_like.data.columns import positions
 from salt_like.errors import UserError
 
 Indices = NDArray[np.int64]
 Item = TypeVar("Item")
 
 CHUNK = 65_536  # jets that a cache shuffles among themselves while it is written
-WINDOW = 131_072  # jets that are shuffled one by one: their bytes should fit in memory several times
-RUN = 128  # jets that are read together when the data is larger than a window
+WINDOW = 131_072  # jets that are shuffled one by one where the data is read window by window, at most
+WINDOW_BYTES = 1 << 26  # of these jets; two windows are in memory at once
+WHOLE_BYTES = 1 << 28  # data that is one window
+RUN = 64  # jets that are next to each other in the cache and enter the same window, at least
 
 
 @dataclass(frozen=True)
 class Order:
     """A reproducible order of jets for each epoch; the same for any number of workers and ranks.
 
-    Up to `window` jets are permuted individually. More jets are divided into windows, each of which takes its share of
-    short runs from every chunk of the cache, and are permuted individually within the window. The chunks were shuffled
-    when the cache was written, so neighbours in the file are no more likely to meet in a batch than any other jets,
-    while the disk is read in runs and the jets of one window stay in memory.
+    Up to `window` jets are permuted individually. More jets are divided into windows of equal size, each of which takes
+    one run from every chunk of the cache, and are permuted individually within the window. The chunks were shuffled
+    when the cache was written and all windows take the same share of each, so neighbours in the file are no more likely
+    to meet in a batch than any other jets, while the disk is read in runs and only the jets of two windows need to be
+    in memory.
 
     Args:
         size: Number of jets.
         seed: Seed of the whole training.
         chunk: Jets per chunk of the cache.
-        window: Jets that are permuted individually.
-        run: Jets that are next to each other in the cache and enter the same window.
+        window: Jets that are permuted individually, at most.
+        run: Jets of a run, at least: of very large data not every window gets jets of every chunk.
+        in_order: Visit the jets as they stand in the cache, in every epoch.
     """
 
     size: int
@@ -42,6 +47,24 @@ class Order:
     chunk: int = CHUNK
     window: int = WINDOW
     run: int = RUN
+    in_order: bool = False
+
+    @classmethod
+    def of(cls, size: int, nbytes: int, seed: int = 0, chunk: int = CHUNK, in_order: bool = False) -> Order:
+        """The order of `size` jets that have `nbytes` in all, in windows that fit in memory."""
+        if nbytes <= WHOLE_BYTES:
+            return cls(size, seed, chunk, max(size, 1), in_order=in_order)
+        return cls(size, seed, chunk, max(min(WINDOW, WINDOW_BYTES * size // nbytes), RUN), in_order=in_order)
+
+    @property
+    def windows(self) -> int:
+        """Number of windows."""
+        return max(1, -(-self.size // self.window))
+
+    @property
+    def length(self) -> int:
+        """Jets of each window; the last one may have fewer."""
+        return max(1, -(-self.size // self.windows))
 
     def epoch(self, number: int) -> EpochOrder:
         """The order of one epoch."""
@@ -53,69 +76,73 @@ class EpochOrder:
 
     Args:
         order: Of which jets, and how they are shuffled.
-        epoch: Number of the epoch.
+        number: Number of the epoch.
     """
 
-    def __init__(self, order: Order, epoch: int) -> None:
+    def __init__(self, order: Order, number: int) -> None:
         self.order = order
-        self.number = epoch
-        self._windows: dict[int, Indices] = {}
+        self.number = number
+        self._places: dict[int, Indices] = {}
 
     def take(self, start: int, stop: int) -> Indices:
         """Positions in the data of the jets that are visited from `start` up to `stop`."""
-        size = self.order.window
+        size = self.order.length
         windows = range(start // size, max(-(-stop // size), start // size + 1))
-        parts = [self._window(number)[max(start - number * size, 0) : stop - number * size] for number in windows]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        parts = [self._visited(number)[max(start - number * size, 0) : stop - number * size] for number in windows]
+        return np.concatenate(parts)
 
-    def ahead(self, start: int, stop: int) -> tuple[Indices, Indices]:
-        """First and last (excluded) positions of the runs of jets that are visited from `start` to `stop` or nearby."""
-        if self.order.size <= self.order.window:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
+    def runs(self, window: int) -> tuple[Indices, Indices]:
+        """First and last (excluded) position in the data of each run of jets in a window."""
+        start, stop = self._bounds(window)
+        if self.order.in_order or self.order.windows == 1:
+            return np.array([start]), np.array([stop])
         firsts, lasts, ends = self._runs
-        chosen = slice(np.searchsorted(ends, start, "right"), np.searchsorted(ends, stop, "left") + 1)
-        return firsts[chosen], lasts[chosen]
+        chosen = slice(int(np.searchsorted(ends, start, "right")), int(np.searchsorted(ends, stop, "left")) + 1)
+        firsts, lasts, ends = firsts[chosen].copy(), lasts[chosen].copy(), ends[chosen]
+        # the first and the last run may be shared with the windows before and behind
+        firsts[0] = lasts[0] - (ends[0] - start)
+        lasts[-1] -= ends[-1] - stop
+        return firsts, lasts
 
-    def _window(self, number: int) -> Indices:
-        if number not in self._windows:
-            if len(self._windows) > 1:
-                del self._windows[next(iter(self._windows))]
-            start, stop = number * self.order.window, min((number + 1) * self.order.window, self.order.size)
-            random = np.random.default_rng([self.order.seed, self.number, 1, number])
-            self._windows[number] = random.permutation(self._contents(start, stop))
-        return self._windows[number]
+    def places(self, window: int) -> Indices:
+        """Which of the jets of a window's runs, counted run by run, is visited when."""
+        if window not in self._places:
+            if len(self._places) > 1:
+                del self._places[next(iter(self._places))]
+            start, stop = self._bounds(window)
+            random = np.random.default_rng([self.order.seed, self.number, 1, window])
+            self._places[window] = np.arange(stop - start) if self.order.in_order else random.permutation(stop - start)
+        return self._places[window]
 
-    def _contents(self, start: int, stop: int) -> Indices:
-        if self.order.size <= self.order.window:
-            return np.arange(self.order.size)
-        firsts, lasts, ends = self._runs
-        begin, end = int(np.searchsorted(ends, start, "right")), int(np.searchsorted(ends, stop, "left")) + 1
-        lengths = (lasts - firsts)[begin:end]
-        before = np.cumsum(lengths) - lengths
-        jets = np.repeat(firsts[begin:end] - before, lengths) + np.arange(lengths.sum())
-        skip = start - int(ends[begin] - lengths[0])
-        return jets[skip : skip + stop - start]
+    def _bounds(self, window: int) -> tuple[int, int]:
+        return window * self.order.length, min((window + 1) * self.order.length, self.order.size)
+
+    def _visited(self, window: int) -> Indices:
+        return positions(*self.runs(window)).take(self.places(window))
 
     @cached_property
     def _runs(self) -> tuple[Indices, Indices, Indices]:
         """Runs of jets in the order in which they are visited: first, last (excluded), jets up to and with this run."""
         order = self.order
         random = np.random.default_rng([order.seed, self.number, 0])
-        edges, keys = [], []
+        firsts, lasts, keys = [], [], []
         for begin in range(0, order.size, order.chunk):
             end = min(begin + order.chunk, order.size)
-            # few jets in the last chunk: shorter runs, so that they do not all enter one window
-            run = max(1, order.run * (end - begin) // order.chunk)
-            # another phase in each epoch, so that it is not always the same jets that share a run
-            cuts = np.arange(begin + int(random.integers(1, run + 1)), end, run)
-            edges.append(np.concatenate([[begin], cuts]))
-            number = len(cuts) + 1
-            # systematic sampling: each window gets its share of every chunk
-            keys.append((random.permutation(number) + random.random(number)) / number)
-        firsts = np.concatenate(edges)
-        lasts = np.append(firsts[1:], order.size)
+            number = min(order.windows, max(1, (end - begin) // order.run))  # one for each window
+            # another phase in each epoch, so that it is not always the same jets that share a run; what stands before
+            # the first whole run and behind the last one is a run too, in two parts
+            places = random.random() + np.arange(number)
+            edges = begin + np.floor(places * (end - begin) / number).astype(np.int64)
+            firsts.append(np.concatenate([[begin], edges]))
+            lasts.append(np.append(edges, end))
+            key = random.permutation(number).astype(np.float64)
+            if number < order.windows:
+                key = (key + random.random(number)) * order.windows / number
+            keys.append(np.append(key[-1], key))
+        first, last = np.concatenate(firsts), np.concatenate(lasts)
         visit = np.argsort(np.concatenate(keys), kind="stable")
-        return firsts[visit], lasts[visit], np.cumsum((lasts - firsts)[visit])
+        visit = visit[(last > first)[visit]]
+        return first[visit], last[visit], np.cumsum((last - first)[visit])
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,9 @@ class StepMaker:
         Raises:
             CacheUnavailableError: There must be a packed copy, but it cannot be written.
         """
-        seed = self.prepare.seed
         packed = self._packed(mixture, shuffle=True)
         if packed is not None:
-            order = Order(len(packed), seed, self.cache.chunk)
+            order = Order.of(len(packed), packed.nbytes, self.prepare.seed, self.cache.chunk)
             return PackedSteps(packed, self._shards(len(packed)), self.prepare, order, self.accumulate)
         about = {"counts": mixture.fingerprint()}
         counts = self.cache.plain(about, lambda: {"jets": block_counts(mixture).tolist()})["jets"]
@@ -57,7 +56,10 @@ class StepMaker:
             CacheUnavailableError: There must be a packed copy, but it cannot be written.
         """
         packed = self._packed(mixture, shuffle=False)
-        return self.once(mixture) if packed is None else PackedSteps(packed, self._shards(len(packed)), self.prepare)
+        if packed is None:
+            return self.once(mixture)
+        order = Order.of(len(packed), packed.nbytes, in_order=True)
+        return PackedSteps(packed, self._shards(len(packed)), self.prepare, order)
 
     def once(self, sample: Sample | Mixture) -> Steps:
         """Steps of test and prediction: the order of the files, read once, so that no copy is worth its writing."""

@@ -286,21 +286,6 @@ def test_pickled_without_its_arrays(tmp_path):
     assert_same(pickle.loads(text).take(np.arange(3)), packed.take(np.arange(3)))
 
 
-def test_prefetch_changes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("salt_like.data.packed.PREFETCHED_BYTES", 0)
-    packed = cache(tmp_path).columns(Readable(JETS), {}, shuffle=False)
-    for _ in range(2):
-        packed.prefetch(np.array([0, 100, 60]), np.array([10, JETS, 61]))
-    packed.prefetch(np.array([], int), np.array([], int))
-    assert packed.take(np.array([5])).rows.tolist() == [5]
-
-
-def test_single_arrays(tmp_path):
-    packed = cache(tmp_path).columns(Readable(JETS), {}, shuffle=False)
-    assert packed.array("events").tolist() == (np.arange(JETS) // 2).tolist()
-    assert packed.array("labels", "jets", "nothing") is None
-
-
 def test_listed_newest_first_and_cleared(tmp_path):
     folders = [cache(tmp_path).columns(Readable(JETS), {"files": [name]}, False).folder for name in ("a", "b")]
     os.utime(folders[0], (1, 1))

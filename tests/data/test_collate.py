@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from packed_jets import CAPACITY, SPEC, make_columns
 
+from salt_like.batch import Batch
 from salt_like.data.collate import Collator, collate
 from salt_like.errors import UserError
-from salt_like.sets import layout_of
+from salt_like.sets import layout_of, partition_batches
 
 
 @pytest.mark.parametrize("buckets", [1, 3, 8])
@@ -112,3 +115,46 @@ def test_a_file_with_more_constituents_than_the_training_file_still_fits_the_pad
     short = replace(SPEC, streams=tuple(replace(s, capacity=0 if s.is_global else 4) for s in SPEC.streams))
     batch = Collator(short, "padded")(make_columns(10))
     assert batch.inputs["tracks"].shape[1] == int(make_columns(10).counts["tracks"].max())
+
+
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+@pytest.mark.parametrize("buckets", [1, 3, 8])
+@pytest.mark.parametrize("sizes", [[40], [20, 20], [1, 38, 1], [7, 0, 33]])
+def test_several_batches_at_once_are_those_made_one_by_one(layout, buckets, sizes):
+    columns = make_columns(40, first=5)
+    collator = Collator(SPEC, layout, buckets, ("tracks",))
+    ends = np.cumsum(sizes)
+    together = collator.batches(columns, sizes)
+    for batch, start, stop in zip(together, ends - sizes, ends, strict=True):
+        alone = collator(columns.select(slice(start, stop)))
+        if 0 in sizes:  # then none is divided into groups
+            alone = Collator(SPEC, layout, 1, ("tracks",))(columns.select(slice(start, stop)))
+        assert batch.longest == alone.longest
+        assert len(batch.buckets) == len(alone.buckets)
+        for mine, other in zip(tensors(batch), tensors(alone), strict=True):
+            assert mine.dtype == other.dtype
+            assert mine.is_contiguous()
+            torch.testing.assert_close(mine, other, rtol=0, atol=0, equal_nan=True)
+
+
+def tensors(batch: Batch) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    batch.map(lambda tensor: found.append(tensor) or tensor)  # type: ignore[func-returns-value]
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=40), min_size=1, max_size=5), st.integers(1, 11))
+def test_groups_of_several_batches_are_those_of_each(batches, number):
+    counts = np.array([count for batch in batches for count in batch])
+    order, edges = partition_batches(counts, np.cumsum([0, *map(len, batches)]), number)
+    found = np.split(order, edges[1:-1])
+    wanted = [group for batch in batches for group in straightforward(torch.tensor(batch), number)]
+    assert [group.tolist() for group in found] == [group.tolist() for group in wanted]
+
+
+def straightforward(counts: torch.Tensor, number: int) -> tuple[torch.Tensor, ...]:
+    order = counts.argsort(stable=True)
+    work = (counts[order] + 2).double().pow(2).cumsum(0)
+    edges = torch.searchsorted(work, work[-1:] * torch.arange(1, number, dtype=torch.float64) / number)
+    return tuple(torch.tensor_split(order, edges))

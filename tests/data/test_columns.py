@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from packed_jets import assert_same, make_columns
 
 from salt_like.data.columns import Columns, constituents_of
 
@@ -63,3 +64,12 @@ def test_constituents_of_a_repeated_and_an_empty_jet():
     counts = np.array([2, 0, 3], np.int32)
     assert constituents_of(counts, np.array([2, 1, 0, 2])).tolist() == [2, 3, 4, 0, 1, 2, 3, 4]
     assert constituents_of(counts, np.array([], int)).tolist() == []
+
+
+def test_split_into_groups_that_share_the_arrays():
+    columns, sizes = make_columns(30), [7, 0, 1, 22]
+    parts = columns.split(sizes)
+    for part, stop, size in zip(parts, np.cumsum(sizes), sizes, strict=True):
+        assert_same(part, columns.select(slice(stop - size, stop)))
+    assert np.shares_memory(parts[3].inputs["tracks"], columns.inputs["tracks"])
+    assert columns.split([]) == []

@@ -28,10 +28,12 @@ def packed(tmp_path_factory) -> PackedColumns:
     return Cache(tmp_path_factory.mktemp("cache"), chunk=64).columns(Readable(JETS), {}, shuffle=True)
 
 
-def packed_steps(packed, *, seed=0, accumulate=1, augment=(), rank=0, world=1, window=64) -> PackedSteps:
+def packed_steps(
+    packed, *, seed=0, accumulate=1, augment=(), rank=0, world=1, window=64, together=3 * SIZE
+) -> PackedSteps:
     order = Order(len(packed), seed, chunk=64, window=window, run=4)
     prepare = Preparation(Collator(SPEC, pair_streams=("tracks",)), augment, seed, rank)
-    return PackedSteps(packed, Shards(len(packed), SIZE, rank, world), prepare, order, accumulate)
+    return PackedSteps(packed, Shards(len(packed), SIZE, rank, world), prepare, order, accumulate, together)
 
 
 def streamed_steps(*, seed=0, accumulate=1, augment=(), rank=0, world=1, kept=1) -> StreamedSteps:
@@ -197,7 +199,7 @@ def test_workers_end_at_once_when_the_loader_is_closed(packed):
 
 def test_without_an_order_the_cache_is_read_in_its_own(packed):
     prepare = Preparation(Collator(SPEC))
-    loader = Loader(PackedSteps(packed, Shards(JETS, SIZE), prepare))
+    loader = Loader(PackedSteps(packed, Shards(JETS, SIZE), prepare, Order(JETS, window=64, in_order=True)))
     assert flat(rows_of(loader)) == packed.take(np.arange(JETS)).rows.tolist()
 
 

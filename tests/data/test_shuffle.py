@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from salt_like.data.shuffle import Order, Shards, grouped
+from salt_like.data.shuffle import RUN, WINDOW, Order, Shards, grouped
 from salt_like.errors import UserError
 
 SMALL = {"chunk": 512, "window": 1024, "run": 8}
@@ -81,9 +81,22 @@ def test_slices_alone_would_fail_that_test():
 
 def test_each_window_takes_its_share_of_every_chunk():
     order = Order(16 * 512, **SMALL)
-    first = order.epoch(0).take(0, order.window)
-    shares = np.bincount(first // order.chunk, minlength=16)
-    assert np.abs(shares - order.window / 16).max() <= 2 * order.run
+    for window in range(order.windows):
+        jets = order.epoch(0).take(window * order.length, (window + 1) * order.length)
+        shares = np.bincount(jets // order.chunk, minlength=16)
+        assert np.abs(shares - order.length / 16).max() <= 2
+
+
+def test_a_window_takes_one_run_of_each_chunk():
+    order = Order(16 * 512, **SMALL)
+    for window in range(order.windows):
+        firsts, _ = order.epoch(0).runs(window)
+        # a run that is divided by the ends of its chunk, and what two windows share at their border
+        assert len(firsts) <= 16 + 16 // 4 + 6
+    huge = Order(300 * 512, chunk=512, window=128, run=8)
+    for window in range(0, huge.windows, 50):
+        firsts, lasts = huge.epoch(0).runs(window)
+        assert np.median(lasts - firsts) == 8
 
 
 def test_a_sorted_file_gives_batches_of_the_same_mixture():
@@ -104,17 +117,38 @@ def test_composition_of_batches_changes_from_epoch_to_epoch():
     assert companions <= 6
 
 
-def test_the_runs_ahead_hold_what_comes():
-    order = Order(20_000, **SMALL)
-    epoch = order.epoch(0)
-    for start in range(0, order.size, order.window):
-        stop = min(start + order.window, order.size)
-        firsts, lasts = epoch.ahead(start, stop)
-        covered = np.concatenate([np.arange(a, b) for a, b in zip(firsts, lasts, strict=True)])
-        assert np.isin(epoch.take(start, stop), covered).all()
-        assert len(covered) <= stop - start + 2 * order.run
-    assert [len(runs) for runs in epoch.ahead(order.size, order.size + 100)] == [0, 0]
-    assert [len(runs) for runs in Order(500, **SMALL).epoch(0).ahead(0, 500)] == [0, 0]
+@pytest.mark.parametrize("size", [500, 1024, 1025, 5121, 20_000])
+@pytest.mark.parametrize("in_order", [False, True])
+def test_the_runs_of_a_window_hold_its_jets_and_no_others(size, in_order):
+    order = Order(size, in_order=in_order, **SMALL)
+    epoch = order.epoch(1)
+    for window in range(order.windows):
+        start, stop = window * order.length, min((window + 1) * order.length, size)
+        firsts, lasts = epoch.runs(window)
+        assert (lasts > firsts).all()
+        jets = np.concatenate([np.arange(a, b) for a, b in zip(firsts, lasts, strict=True)])
+        assert np.array_equal(epoch.take(start, stop), jets[epoch.places(window)])
+        assert np.array_equal(np.sort(epoch.places(window)), np.arange(stop - start))
+
+
+def test_in_order():
+    order = Order(5000, in_order=True, **SMALL)
+    assert np.array_equal(whole(order, 0), np.arange(5000))
+    assert np.array_equal(order.epoch(3).take(1000, 1030), np.arange(1000, 1030))
+
+
+def test_windows_and_runs_for_data_of_any_size():
+    small = Order.of(400_000, 250_000_000)
+    assert (small.windows, small.window) == (1, 400_000)
+    sizes = [10**6, 4 * 10**6, 10**8]
+    orders = [Order.of(size, 640 * size) for size in sizes]
+    assert {order.window for order in orders} == {(1 << 26) // 640}
+    assert [order.windows for order in orders] == [10, 39, 954]
+    assert [order.length for order in orders] == [100_000, 102_565, 104_822]
+    assert Order.of(10**6, 60 * 10**6).windows == 1
+    assert Order.of(10**8, 60 * 10**8).window == WINDOW
+    assert Order.of(10**5, 10**12).window == RUN
+    assert Order.of(0, 0).windows == 1
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
