@@ -96,7 +96,7 @@ def is_data(what: str) -> bool:
 
 def _data(given: list[str], options: argparse.Namespace) -> int:
     from salt_like.checks.finding import Options
-    from salt_like.cli import inspect_file, progress
+    from salt_like.cli import inspect_file, inspect_samples, progress
 
     chosen = {
         "max_ks": options.max_ks,
@@ -111,7 +111,7 @@ def _data(given: list[str], options: argparse.Namespace) -> int:
     }
     checks = Options(**{name: value for name, value in chosen.items() if value is not None})
     with progress.shown():
-        parts, failed = inspect_file.inspect(inspect_file.samples(given), checks, options.json)
+        parts, failed = inspect_file.inspect(inspect_samples.samples(given), checks, options.json)
     table.show(parts)
     return FAILED if failed else CLEAN
 

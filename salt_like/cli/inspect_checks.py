@@ -85,15 +85,16 @@ def plain(report: Report) -> dict[str, Any]:
             for pair in report.pairs
         ],
     }
-    clean: dict[str, Any] = _finite(found)
+    clean: dict[str, Any] = finite(found)
     return clean
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same plain values with ``None`` for numbers that JSON cannot hold."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from salt_like.checks.run import check
 from salt_like.cli import inspect_checks
 from salt_like.cli.table import Table, number
 from salt_like.data import conventions
-from salt_like.data.files import Files, Header, find
-from salt_like.errors import UserError
+from salt_like.data.files import Files, Header
 
 MOST_CLASSES = 100  # of a field that is known to be a class label
 MOST_VALUES = 10  # of one that might be
@@ -145,29 +144,6 @@ def summarise(path: Path) -> tuple[Files, dict[str, StreamSummary]]:
     return files, summary.streams
 
 
-def samples(given: Sequence[str]) -> dict[str, Files]:
-    """The samples that a user named on the command line.
-
-    Args:
-        given: Each a path, a glob, several of them with commas, or any of these as ``NAME=FILES``.
-
-    Raises:
-        UserError: A file does not exist or cannot be read, or two samples have the same name.
-    """
-    found: dict[str, Files] = {}
-    for one in given:
-        match = None if Path(one).exists() else re.fullmatch(r"(\w[\w.-]*)=(.+)", one)
-        name, text = match.groups() if match else ("", one)
-        paths = find([text] if Path(text).exists() else [part for part in text.split(",") if part], "train inspect")
-        name = name or (paths[0].stem if len(paths) == 1 else Path(text.split(",")[0]).stem)
-        if name in found:
-            name = text if not match else name
-        if name in found:
-            raise UserError(f"two samples are called '{name}': name them, such as first={text}")
-        found[name] = Files(paths)
-    return found
-
-
 def inspect(given: Mapping[str, Files], options: Options, written: Path | None) -> tuple[list[Table | str], bool]:
     """What samples contain, and what is wrong with them.
 
@@ -188,8 +164,19 @@ def inspect(given: Mapping[str, Files], options: Options, written: Path | None) 
     for one in given.values():
         one.close()
     if written is not None:
+        machine = inspect_checks.plain(found)
+        if len(given) == 1:
+            machine["streams"] = inspect_checks.finite(
+                {
+                    name: {
+                        "fields": [{**dataclasses.asdict(field), "mean": field.mean} for field in one.fields.values()],
+                        "multiplicities": one.multiplicities.tolist(),
+                    }
+                    for name, one in summary.streams.items()
+                }
+            )
         with write_atomically(written) as path:
-            path.write_text(json.dumps(inspect_checks.plain(found), indent=1) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(machine, indent=1) + "\n", encoding="utf-8")
     parts = tables(_said(files), files, summary.streams) if len(given) == 1 else []
     return parts + inspect_checks.tables(found), found.failed
 

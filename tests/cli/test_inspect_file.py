@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 
 from salt_like.checks import reading
 from salt_like.checks.finding import Options
-from salt_like.cli import inspect_file
+from salt_like.cli import inspect_file, inspect_samples
 from salt_like.errors import UserError
 
 
 def report(path):
     """Tables of one file."""
-    return inspect_file.inspect(inspect_file.samples([str(path)]), Options(), None)[0]
+    return inspect_file.inspect(inspect_samples.samples([str(path)]), Options(), None)[0]
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def test_not_hdf5(tmp_path):
 
 def test_several_files_are_one_sample(made, tmp_path):
     (tmp_path / "more.h5").write_bytes(made.read_bytes())
-    files = inspect_file.samples([str(tmp_path / "m*.h5")])
+    files = inspect_samples.samples([str(tmp_path / "m*.h5")])
     assert {name: one.rows for name, one in files.items()} == {"m*": 10}
     parts, failed = inspect_file.inspect(files, Options(), None)
     assert parts[0].startswith(f"{tmp_path}/made.h5 and 1 more files: 10 jets")
@@ -114,24 +116,16 @@ def test_several_files_are_one_sample(made, tmp_path):
     assert failed  # pt is infinite
 
 
-def test_samples_and_their_names(made, tmp_path, monkeypatch):
-    for name in ("more.h5", "a=b.h5", "c,d.h5"):
-        (tmp_path / name).write_bytes(made.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    found = inspect_file.samples(["made.h5", "both=made.h5,more.h5", "mo*.h5", "a=b.h5", "c,d.h5"])
-    assert {name: len(one.paths) for name, one in found.items()} == {
-        "made": 1,
-        "both": 2,
-        "more": 1,
-        "a=b": 1,
-        "c,d": 1,
-    }
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other/made.h5").write_bytes(made.read_bytes())
-    assert list(inspect_file.samples(["made.h5", "other/made.h5"])) == ["made", "other/made.h5"]
-    with pytest.raises(UserError, match=r"two samples are called 'x': name them"):
-        inspect_file.samples(["x=made.h5", "x=more.h5"])
-    with pytest.raises(UserError, match=r"no such file: mad.h5 \(train inspect\) \(did you mean 'made.h5'\?\)"):
-        inspect_file.samples(["made.h5", "mad.h5"])
-    with pytest.raises(UserError, match="no file matches"):
-        inspect_file.samples(["z*.h5"])
+def test_everything_is_written_as_plain_values(made, tmp_path):
+    inspect_file.inspect(inspect_samples.samples([str(made)]), Options(), tmp_path / "out.json")
+    streams = json.loads((tmp_path / "out.json").read_text())["streams"]
+    pt, label, *_ = streams["jets"]["fields"]
+    assert (pt["name"], pt["nan"], pt["infinite"], pt["low"], pt["mean"], pt["high"]) == ("pt", 1, 1, 1, 3, 6)
+    assert label["values"] == {"0": 2, "2": 3}
+    assert streams["tracks"]["multiplicities"] == [2, 1, 1, 0, 1]
+    flat = np.full(3, np.nan, [("pt", "f4")])
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["jets"] = flat
+    inspect_file.inspect(inspect_samples.samples([str(tmp_path / "x.h5")]), Options(), tmp_path / "out.json")
+    (pt,) = json.loads((tmp_path / "out.json").read_text())["streams"]["jets"]["fields"]
+    assert pt["low"] is None
