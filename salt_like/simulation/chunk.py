@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -87,15 +86,10 @@ def pool_of(settings: Settings) -> Pool | None:
     """The collisions that pile-up is taken from; ``None`` where there is no pile-up."""
     if settings.pileup.mean == 0:
         return None
-    generator = _soft_collisions(_beams(settings))
+    # always a fresh one: of diffraction it takes over tables for the energy of the collision before, if that is near
+    generator = Generator([*COMMANDS, _beams(settings)])
     particles = generator.events(settings.pileup.pool, random_of(settings.seed, POOL))
     return make_pool(particles, generator.charges(particles.pdg))
-
-
-@lru_cache(maxsize=1)
-def _soft_collisions(beams: str) -> Generator:
-    """Inelastic collisions; kept, because their tables take five seconds."""
-    return Generator([*COMMANDS, beams])
 
 
 def _beams(settings: Settings) -> str:

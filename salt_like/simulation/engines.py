@@ -58,8 +58,9 @@ def versions() -> dict[str, str]:
 class Generator:
     """Pythia 8 (arXiv:2203.11601), set up for one process.
 
-    The same seed gives the same events whatever was generated before, because it is set up with a constant seed and
-    its random numbers begin anew with every call.
+    The same random numbers give the same events whatever was generated before, because it is set up with a constant
+    seed, and its own random numbers begin anew with every call. (Not for diffraction, where Pythia keeps tables of the
+    event before: such events must all come from one call.)
 
     Args:
         commands: Settings of Pythia, such as ``"Top:all = on"``.

@@ -15,6 +15,7 @@ import pytest
 from salt_like.data.events import event_hash
 from salt_like.data.files import Files
 from salt_like.errors import UserError
+from salt_like.simulation import chunk
 from salt_like.simulation.chunk import Chunks, pool_of
 from salt_like.simulation.layout import DTYPES
 from salt_like.simulation.parts import Parts
@@ -28,6 +29,11 @@ MIX = {"ttbar": 2, "zprime800": 1}
 ALONE = PileupSettings(mean=0.0)
 SETTINGS = Settings(1, mix=MIX, chunk=10, pileup=ALONE)
 JETS = 150  # about four chunks
+
+
+@pytest.fixture(autouse=True)
+def _quick_pile_up(monkeypatch):
+    monkeypatch.setattr(chunk, "COMMANDS", ("SoftQCD:nonDiffractive = on",))  # diffraction takes five seconds to set up
 
 
 @pytest.fixture(scope="module")
