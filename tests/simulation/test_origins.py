@@ -5,7 +5,7 @@ import pytest
 from made_records import Record, random_particles, stable_of, tracks_at
 
 from salt_like.simulation.origins import ORIGINS, ancestry_class, origins
-from salt_like.simulation.species import weakly_decaying
+from salt_like.simulation.species import heavy_flavour, weakly_decaying
 
 
 def test_order_of_the_classes():
@@ -64,6 +64,30 @@ def test_pions_of_excited_hadrons_are_primary():
     ]  # fmt: skip
 
 
+def test_hadrons_that_keep_their_flavour_in_a_displaced_decay():
+    record = Record()
+    both = record.add(541)
+    strange = record.add(531, both, at=(0.3, 0.0, 0.0))
+    pion, of_strange = record.add(211, both, at=(0.3, 0.0, 0.0)), record.add(211, strange, at=(1.0, 0.0, 0.0))
+    excited = record.add(543)
+    record.add(541, excited)
+    prompt = record.add(211, excited)
+    classes = ancestry_class(record.particles(), np.array([pion, of_strange, prompt]))
+    assert [ORIGINS[one] for one in classes] == ["fromB", "fromB", "primary"]
+
+
+def test_pairs_of_electrons_from_a_flying_pi0_come_from_where_it_was_made():
+    record = Record()
+    at, away = (0.0, 0.0, 0.02), (0.5, 0.0, 0.4)
+    electron = record.add(11, record.add(111, at=at), at=away)
+    lonely = record.add(211, at=away)
+    record.add(111)  # the last row: of a particle without mother it is not the mother
+    particles = record.particles()
+    tracks = tracks_at(*[(5.0, 0.0, 0.0)] * 2, stable=[0, 1])
+    position = origins(particles, stable_of(particles, [electron, lonely]), tracks).position
+    np.testing.assert_array_equal(position, [at, away])
+
+
 def test_tracks():
     record = Record(2)
     record.add(211)
@@ -87,15 +111,28 @@ def test_tracks():
     assert np.isnan(result.position).all(1).tolist() == [False, True, True, False, False, False]
 
 
+def loop_flying(particles):
+    """Flavour of what decays away from where it was made or, having no daughter of its flavour, weakly."""
+    weak = weakly_decaying(particles)
+    result = weak.copy()
+    place = np.stack((particles.x, particles.y, particles.z), 1)
+    for child, mother in enumerate(particles.mother1):
+        flavour = heavy_flavour(particles.pdg[[mother]])[0]
+        displaced = mother >= 0 and not np.array_equal(place[child], place[mother])
+        if displaced and flavour and weak[child] == flavour:
+            result[mother] = flavour
+    return result
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_same_as_a_loop(seed):
     generator = np.random.default_rng(seed)
     particles = random_particles(generator)
-    weak, classes = weakly_decaying(particles), ancestry_class(particles, np.arange(len(particles.pdg)))
+    heavy, classes = loop_flying(particles), ancestry_class(particles, np.arange(len(particles.pdg)))
     for row in range(len(particles.pdg)):
         above, seen, numbers = particles.mother1[row], set(), set()
         while above >= 0:
-            seen.add(weak[above])
+            seen.add(heavy[above])
             numbers.add(abs(particles.pdg[above]))
             above = particles.mother1[above]
         if 5 in seen:
