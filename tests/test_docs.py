@@ -16,6 +16,7 @@ import yaml
 from salt_like.cli import build, configuration, run_folder
 from salt_like.cli.arguments import TOP_LEVEL
 from salt_like.cli.main import COMMANDS, main
+from salt_like.simulation.settings import read as read_simulation
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -23,7 +24,8 @@ FENCE = re.compile(r'^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTI
 LANGUAGES = {
     "bash",  # executed, `train` within this process
     "python",  # executed, the blocks of a page one after the other; with a title it is a file of that name
-    "yaml",  # a configuration whose keys and classes must exist; with a title it is a file of that name
+    "yaml",  # a configuration whose keys and classes must exist; with a title it is a file of that name (for a
+    # simulation: simulation.yaml)
     "sh",  # commands that must exist, but take too long or need the user's files
     "text",  # not code: output, formulas, trees
 }
@@ -102,7 +104,12 @@ def test_code_runs(page, workplace, monkeypatch, capsys):
             exec(compile(block.text, str(block), "exec"), names)
 
 
-@pytest.mark.parametrize("block", of("yaml"), ids=str)
+@pytest.mark.parametrize("block", [block for block in of("yaml") if block.title == "simulation.yaml"], ids=str)
+def test_settings_of_simulations_are_valid(block):
+    assert read_simulation(yaml.safe_load(block.text), str(block)).mix
+
+
+@pytest.mark.parametrize("block", [block for block in of("yaml") if block.title != "simulation.yaml"], ids=str)
 def test_configurations_have_keys_and_classes_that_exist(block, tmp_path, monkeypatch):
     content = yaml.safe_load(block.text)
     assert set(content) <= set(TOP_LEVEL)

@@ -136,7 +136,7 @@ def _failed(error: BaseException, index: int, settings: Settings, parts: Parts) 
     if isinstance(error, BrokenProcessPool):
         return UserError(
             f"a process was killed while it simulated chunk {index} of seed {settings.seed}, or one next to it\n"
-            f"was there enough memory? each worker takes about 400 MB\n{kept}; go on with --resume"
+            f"was there enough memory? each worker takes about 300 MB\n{kept}; go on with --resume"
         )
     first = (str(error).strip().splitlines() or [""])[0]
     return UserError(

@@ -183,6 +183,26 @@ def test_interrupted_with_workers_and_gone_on(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jets.h5", "sim.yaml"]
 
 
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    for module in ("pythia8mc", "fastjet", "awkward"):
+        pytest.importorskip(module)
+    (tmp_path / "sim.yaml").write_text("{seed: 1, chunk: 10, pileup: 0, mix: ttbar}")
+    given = [sys.executable, "-m", "salt_like", "simulate", "--config=sim.yaml", "--out=jets.h5", "--workers=2"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*given, "--jets=100000"], cwd=tmp_path, start_new_session=True, **quiet) as process:
+        while not list(tmp_path.glob("jets.h5.parts/chunk-*")) and process.poll() is None:
+            time.sleep(0.1)
+        process.kill()
+    for _ in range(300):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    raise AssertionError("workers go on")
+
+
 def test_settings_need_a_mapping(tmp_path):
     (tmp_path / "sim.yaml").write_text("- 1")
     with pytest.raises(UserError, match="a configuration is a mapping"):
