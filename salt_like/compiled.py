@@ -11,52 +11,87 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
+from torch.library import custom_op, get_ctx
 
-from salt_like.blocks import make_blocks, mix, mix_backward
+from salt_like.blocks import Blocks, make_blocks, mix, mix_backward
+
+
+class _Last:
+    """The blocks made last: all layers of a step, forward and backward, ask for the same ones."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[Any, ...] = ()
+        self._blocks: Blocks | None = None
+
+    def __call__(self, offsets: Tensor, total: int, buckets: Sequence[Tensor], longest: Sequence[int]) -> Blocks:
+        # comparing values on another device would wait for it
+        if self._blocks is None or not offsets.is_cpu or not self._same(offsets, buckets, longest):
+            self._blocks = make_blocks(offsets, total, buckets, longest)
+            # copies: what belongs to a compiled graph is overwritten by its next run
+            self._asked = (offsets.clone(), tuple(bucket.clone() for bucket in buckets), tuple(longest))
+        return self._blocks
+
+    def _same(self, offsets: Tensor, buckets: Sequence[Tensor], longest: Sequence[int]) -> bool:
+        before, groups, lengths = self._asked
+        if tuple(longest) != lengths or len(groups) != len(buckets) or not torch.equal(before, offsets):
+            return False
+        return all(torch.equal(one, other) for one, other in zip(groups, buckets, strict=True))
+
+
+_blocks = _Last()
+
+
+def attend(qkv: Tensor, offsets: Tensor, buckets: Sequence[Tensor], longest: Sequence[int]) -> Tensor:
+    """Attention within each jet, ``(T, 3, H, D)`` → ``(T, H, D)``; see `salt_like.blocks.Blocks.attend`."""
+    attended: Tensor = attend_and_keep(qkv, offsets, buckets, longest)[0]
+    return attended
 
 
 @custom_op("salt_like::attend", mutates_args=())
-def attend(qkv: Tensor, offsets: Tensor, buckets: Sequence[Tensor], longest: Sequence[int]) -> Tensor:
-    """Attention within each jet, ``(T, 3, H, D)`` → ``(T, H, D)``; see `salt_like.blocks.Blocks.attend`."""
-    blocks = make_blocks(offsets, qkv.shape[0], buckets, longest)
-    results = [mix(qkv, index, mask)[0] for index, mask in zip(blocks.indices, blocks.masks, strict=True)]
-    return torch.cat(results).index_select(0, blocks.slots)
+def attend_and_keep(
+    qkv: Tensor, offsets: Tensor, buckets: Sequence[Tensor], longest: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same, and what its gradient needs; see `salt_like.blocks.mix`."""
+    return mix(qkv, _blocks(offsets, qkv.shape[0], buckets, longest))
 
 
-@attend.register_fake
-def _(qkv: Tensor, *_: Any) -> Tensor:
-    return qkv.new_empty(qkv.shape[0], *qkv.shape[2:])
+@attend_and_keep.register_fake
+def _(qkv: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+    total, _three, heads, width = qkv.shape
+    slots, weights = get_ctx().new_dynamic_size(), get_ctx().new_dynamic_size()
+    return qkv.new_empty(total, heads, width), qkv.new_empty(3, slots, width), qkv.new_empty(weights)
 
 
 @custom_op("salt_like::attend_backward", mutates_args=())
 def attend_backward(
-    gradient: Tensor, qkv: Tensor, offsets: Tensor, buckets: Sequence[Tensor], longest: Sequence[int]
+    gradient: Tensor,
+    flat: Tensor,
+    weights: Tensor,
+    offsets: Tensor,
+    buckets: Sequence[Tensor],
+    longest: Sequence[int],
 ) -> Tensor:
-    """Gradient of `attend` with respect to `qkv`; attention is computed once more rather than kept."""
-    blocks = make_blocks(offsets, qkv.shape[0], buckets, longest)
-    gradient = gradient.contiguous()
-    results = []
-    for index, mask in zip(blocks.indices, blocks.masks, strict=True):
-        _, flat, weights = mix(qkv, index, mask)
-        results.append(mix_backward(gradient, index, flat, weights))
-    return torch.cat(results).index_select(0, blocks.slots)
+    """Gradient of `attend` with respect to `qkv`."""
+    return mix_backward(gradient, flat, weights, _blocks(offsets, gradient.shape[0], buckets, longest))
 
 
 @attend_backward.register_fake
-def _(_: Tensor, qkv: Tensor, *__: Any) -> Tensor:
-    return torch.empty_like(qkv)
+def _(gradient: Tensor, *_: Any) -> Tensor:
+    total, heads, width = gradient.shape
+    return gradient.new_empty(total, 3, heads, width)
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 - torch names the argument
-    qkv, offsets, buckets, longest = inputs
-    ctx.save_for_backward(qkv, offsets, *buckets)
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    _, offsets, buckets, longest = inputs
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.save_for_backward(*output[1:], offsets, *buckets)
     ctx.longest = longest
 
 
-def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-    qkv, offsets, *buckets = ctx.saved_tensors
-    return attend_backward(gradient, qkv, offsets, buckets, ctx.longest), None, [None] * len(buckets), None
+def _backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Any, ...]:
+    flat, weights, offsets, *buckets = ctx.saved_tensors
+    result = attend_backward(gradient, flat, weights, offsets, buckets, ctx.longest)
+    return result, None, [None] * len(buckets), None
 
 
-attend.register_autograd(_backward, setup_context=_keep)
+attend_and_keep.register_autograd(_backward, setup_context=_keep)

@@ -34,7 +34,7 @@ def test_is_the_attention_of_the_packed_layout(seed):
 def test_is_a_well_formed_operation():
     qkv, offsets, groups, longest = ragged(9, 5)
     arguments = (qkv.double().requires_grad_(), offsets, list(groups), list(longest))
-    torch.library.opcheck(compiled.attend, arguments)
+    torch.library.opcheck(compiled.attend_and_keep, arguments)
     torch.autograd.gradcheck(lambda x: compiled.attend(x, *arguments[1:]), arguments[0])
 
 
@@ -57,3 +57,26 @@ def test_a_compiled_step_is_one_graph_for_any_jets():
     assert len(graphs) <= 2
     assert all("attend" in str(graph.graph) for graph in graphs)
     assert all("bmm" not in str(graph.graph) for graph in graphs)
+
+
+def test_blocks_are_made_anew_for_other_jets_of_the_same_number_and_size():
+    """The operation remembers the blocks of the layer before; jets of the same lengths in another order are others."""
+    qkv, offsets, groups, longest = ragged(12, 3, buckets=1)
+    for turn in range(3):
+        counts = offsets.diff().roll(turn)
+        moved = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
+        expected = self_attention(qkv, Packed(moved, len(qkv), longest, groups))
+        offsets.copy_(moved)  # as a compiled graph does, which writes each batch to the same memory
+        torch.testing.assert_close(compiled.attend(qkv, offsets, list(groups), list(longest)), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_the_rounded_result(dtype):
+    qkv, offsets, groups, longest = ragged(40, 1)
+    layout = Packed(offsets, len(qkv), longest, groups)
+    full, half = qkv.clone().requires_grad_(), qkv.to(dtype).requires_grad_()
+    for one in (full, half):
+        self_attention(one, layout).float().square().sum().backward()
+    assert half.grad is not None
+    assert half.grad.dtype == dtype
+    torch.testing.assert_close(half.grad.float(), full.grad, atol=0.1, rtol=0.05)

@@ -100,7 +100,7 @@ class Model(LightningModule):
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
             self, [name for name, _ in self.named_buffers()]
         )
-        self._train_losses = torch.compile(self._losses, dynamic=True) if compile else self._losses
+        self._train_losses = _compiled(self._losses) if compile else self._losses
         self._validation_sums: dict[str, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -261,3 +261,11 @@ class Model(LightningModule):
         penalty: Tensor = self.combine(zero)
         share: Tensor = self.combine(losses)
         return share - penalty + penalty / parts
+
+
+def _compiled(function: Callable[[Batch], Losses]) -> Callable[[Batch], Losses]:
+    """The function compiled once, for batches of any size."""
+    # attention tells the sizes of what it keeps only when it runs; without this the graph would break there
+    torch._dynamo.config.capture_dynamic_output_shape_ops = True
+    compiled: Callable[[Batch], Losses] = torch.compile(function, dynamic=True)
+    return compiled

@@ -36,7 +36,7 @@ def make_optimizer(factory: Callable[[Iterable[Any]], Optimizer], module: nn.Mod
         module: The module whose weights are optimised, on its device.
     """
     optimizer = factory(parameter_groups(module))
-    if torch.__version__ < (2, 4):  # earlier ones are fused on GPUs only
+    if torch.__version__ < (2, 4):  # type: ignore[operator]  # earlier ones are fused on GPUs only
         return optimizer
     for group in optimizer.param_groups:
         left_open = group.get("fused", False) is None and group.get("foreach") is None
