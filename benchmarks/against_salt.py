@@ -5,7 +5,15 @@
 
 Each framework trains in a process of its own, built from its own parts (its loader, its training step, its optimiser
 and schedule); Lightning's loop and loggers are left out for both. The driver first searches the fastest options of each
-framework (attention backend, compile, loading processes), then lets both train in turn. ``--quick`` is a smoke test.
+framework (attention backend, compile, precision of matrix products in every combination, each briefly; the best two for
+longer; then loading processes), then lets both train in turn. ``--quick`` is a smoke test.
+
+Everything of docs/speed.md, in two parts of half an hour each on a machine that is otherwise idle, with the
+``--salt-python`` and ``--input`` of above:
+
+    --only training --precisions fastest --out docs/benchmarks/training
+    --only multiplicity loader --architectures gn2-small --precisions fastest --multiplicities 16 32 64 \\
+        --out docs/benchmarks/multiplicity
 """
 
 from __future__ import annotations
@@ -14,6 +22,7 @@ import argparse
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark_report import Result, write_report
@@ -33,12 +42,15 @@ def main(arguments: list[str] | None = None) -> None:
         args.jets, args.seconds, args.rounds = min(args.jets, 2000), 0.5, 2
         args.batch_sizes, args.architectures, args.workers = [100], args.architectures[:1], [0]
         args.compile, args.precisions, args.multiplicities = ["no"], args.precisions[:1], [8]
-        args.attentions = args.attentions[:1]
+        args.attentions, args.brief_seconds = args.attentions[:1], 0.2
     args.precisions = ["" if precision == "fastest" else precision for precision in args.precisions]
     salt = Framework("salt", args.salt_python, "salt_worker.py", tuple(args.attentions))
     our_attentions = salt.attentions if args.our_worker == salt.script else ("",)
-    ours = Framework("ours", args.our_python, args.our_worker, our_attentions)
-    plan = Plan(args.seconds, args.rounds, args.threads, tuple(c == "yes" for c in args.compile), tuple(args.workers))
+    ours = Framework("ours", args.our_python, args.our_worker, our_attentions, tuple(args.our_precisions))
+    compiled = tuple(c == "yes" for c in args.compile)
+    plan = Plan(
+        args.seconds, args.rounds, args.threads, compiled, tuple(args.workers), args.brief_seconds, args.together
+    )
     with ExitStack() as stack:
         scratch = args.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = Files(args.input, scratch, args.jets)
@@ -74,7 +86,7 @@ def _search_plan(case: Case, plan: Plan) -> Plan:
     """Only the options that the case's mode depends on."""
     compiled = plan.compile if case.config.mode != "loader" else (False,)
     workers = plan.workers if case.config.mode != "step" else (0,)
-    return Plan(plan.seconds, 1, plan.threads, compiled, workers)
+    return replace(plan, rounds=1, compile=compiled, workers=workers)
 
 
 def _fastest(trials: list[Trial]) -> str:
@@ -116,15 +128,24 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["fastest", "highest"],
         choices=["fastest", "medium", "highest"],
-        help="precision of matrix products, the same for both, or the fastest for each; Salt's own is medium",
+        help="precision of matrix products, the same for both, or the fastest of each one's own choice",
+    )
+    add(
+        "--our-precisions",
+        nargs="+",
+        default=["highest"],
+        choices=["medium", "highest"],
+        help="what `fastest` searches on our side: that of `train fit` by default; Salt, whose own is medium, has both",
     )
     add("--batch-sizes", nargs="+", type=int, default=[256, 1000], help="the first is that of all other tables")
     add("--multiplicities", nargs="+", type=int, default=list(MULTIPLICITIES), help="mean tracks a jet")
     add("--attentions", nargs="+", default=list(SALT_ATTENTIONS), help="Salt's attention backends to search")
     add("--compile", nargs="+", choices=("no", "yes"), default=["no", "yes"], help="values to search")
-    add("--workers", nargs="+", type=int, default=[0, 1, 2], help="numbers of loading processes to search")
+    add("--workers", nargs="+", type=int, default=[0, 1], help="numbers of loading processes to search")
     add("--jets", type=int, default=40_000, help="jets in each file")
     add("--seconds", type=float, default=6.0, help="length of a long run")
+    add("--brief-seconds", type=float, default=1.5, help="length of a run in the first pass of a search")
+    add("--together", type=int, default=1, help="trials of that first pass at the same time, not more than cores")
     add("--rounds", type=int, default=5, help="alternations")
     add("--threads", type=int, default=1, help="processor threads of each worker")
     add("--quick", action="store_true", help="small sizes: a smoke test, not a measurement")

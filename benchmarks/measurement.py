@@ -6,12 +6,13 @@ import itertools
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 from worker_config import WorkerConfig
 from worker_process import Answer, Framework, Worker, running, with_options
 
-PRECISIONS = ("medium", "highest")  # of matrix products, searched where a case leaves it open
+FINALISTS = 2  # sets of options that are measured once more, long and alone
 SETTLE_SECONDS = 0.3  # loaders fill their prefetch queues before the other side is timed
 
 
@@ -25,13 +26,17 @@ class Plan:
         threads: processor threads of each worker.
         compile: values of the compile option to search.
         workers: numbers of loading processes to search.
+        brief: length of a run in the first pass of a search.
+        together: trials of the first pass that run at the same time.
     """
 
     seconds: float = 6.0
     rounds: int = 5
     threads: int = 1
     compile: tuple[bool, ...] = (False, True)
-    workers: tuple[int, ...] = (0, 1, 2)
+    workers: tuple[int, ...] = (0, 1)
+    brief: float = 1.5
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,43 +118,61 @@ def _settled_run(worker: Worker, steps: int) -> Answer:
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of options tried in the search."""
+    """One set of options tried in the search.
+
+    Args:
+        config: the options.
+        jets_per_second: speed on the clock.
+        jets_per_cpu_second: speed in processor time, which other work on the machine disturbs less.
+        peak_mb: peak memory above imports.
+        warm_up_seconds: time to the first timed step, compilation included.
+        brief: whether it was only tried in the first pass.
+    """
 
     config: WorkerConfig
     jets_per_second: float
     jets_per_cpu_second: float
     peak_mb: float
     warm_up_seconds: float
+    brief: bool = False
 
 
 def search(framework: Framework, config: WorkerConfig, plan: Plan) -> list[Trial]:
-    """Try attention, precision and compile in every combination, then loading processes; fastest first.
+    """Find the fastest options: everything briefly, the best few for longer, then loading processes.
 
-    A set of options that fails (a backend the machine does not have) is left out.
+    The first pass tries attention, precision and compile in every combination. A set of options that fails (a backend
+    the machine does not have) is left out.
 
     Raises:
         RuntimeError: if every set of options fails.
+
+    Returns:
+        The fastest first, those of the first pass only at the end.
     """
-    trials, failures = [], []
-    precisions = (config.precision,) if config.precision else PRECISIONS
-    for attention, compiled, precision in itertools.product(framework.attentions, plan.compile, precisions):
-        try:
-            options = with_options(config, attention, compiled, plan.workers[0], precision)
-            trials.append(_try(framework, options, plan))
-        except RuntimeError as error:
-            failures.append(str(error))
+    precisions = (config.precision,) if config.precision else framework.precisions
+    combinations = itertools.product(framework.attentions, plan.compile, precisions)
+    options = [with_options(config, one, compiled, plan.workers[0], two) for one, compiled, two in combinations]
+    first = replace(plan, seconds=min(plan.seconds, plan.brief))
+    with ThreadPoolExecutor(plan.together) as pool:
+        tried = list(pool.map(lambda one: _try(framework, one, first), options))
+    trials = sorted((one for one in tried if isinstance(one, Trial)), key=lambda trial: -trial.jets_per_cpu_second)
     if not trials:
-        raise RuntimeError("\n".join(failures))
-    best = max(trials, key=lambda trial: trial.jets_per_second).config
-    for workers in plan.workers[1:]:
-        options = with_options(config, best.attention, best.compile, workers, best.precision)
-        trials.append(_try(framework, options, plan))
-    return sorted(trials, key=lambda trial: -trial.jets_per_second)
+        raise RuntimeError("\n".join(str(one) for one in tried))
+    finals = [trial for one in trials[:FINALISTS] if isinstance(trial := _try(framework, one.config, plan), Trial)]
+    if finals:
+        best = max(finals, key=lambda trial: trial.jets_per_second).config
+        for workers in plan.workers[1:]:
+            loaded = _try(framework, replace(best, workers=workers), plan)
+            finals += [loaded] if isinstance(loaded, Trial) else []
+    return sorted(finals, key=lambda trial: -trial.jets_per_second) + [replace(one, brief=True) for one in trials]
 
 
-def _try(framework: Framework, config: WorkerConfig, plan: Plan) -> Trial:
-    with running(framework, config, plan.threads) as worker:
-        few, many = step_counts(worker, plan.seconds)
-        short, long = worker.run(few), worker.run(many)
-    cost = slope(short, long)
+def _try(framework: Framework, config: WorkerConfig, plan: Plan) -> Trial | RuntimeError:
+    try:
+        with running(framework, config, plan.threads) as worker:
+            few, many = step_counts(worker, plan.seconds)
+            short, long = worker.run(few), worker.run(many)
+        cost = slope(short, long)
+    except (RuntimeError, ValueError) as error:
+        return RuntimeError(str(error))
     return Trial(config, 1 / cost.wall, 1 / cost.cpu, long.peak_mb, worker.ready["warm_up_seconds"])

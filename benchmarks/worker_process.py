@@ -26,12 +26,14 @@ class Framework:
         python: interpreter of the environment that has the framework.
         script: worker script in this folder.
         attentions: attention backends to choose from.
+        precisions: precisions of matrix products to choose from where a case leaves it open.
     """
 
     name: str
     python: str
     script: str
     attentions: tuple[str, ...] = ("",)
+    precisions: tuple[str, ...] = ("medium", "highest")
 
 
 @dataclass(frozen=True)
