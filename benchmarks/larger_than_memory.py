@@ -99,8 +99,8 @@ def table(report: dict[str, Any]) -> str:
         f"Packed copy of {report['packed_mb']:.0f} MB, limit {report['limit_mb']} MB, batches of "
         f"{report['batch_size']} jets, disk {disk['cold']:.0f} MB/s ({disk['cached']:.0f} from memory).",
         "",
-        "| what | worker processes | in memory, jets/s | limited, jets/s | share | smallest to largest |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| what | worker processes | in memory, jets/s | limited, jets/s | share | smallest to largest | of CPU time |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for case in report["cases"]:
         pairs = [(one["in_memory"]["jets_per_second"], one["limited"]["jets_per_second"]) for one in case["rounds"]]
@@ -108,9 +108,16 @@ def table(report: dict[str, Any]) -> str:
         inside, limited = (statistics.median(rates) for rates in zip(*pairs, strict=True))
         lines.append(
             f"| {case['mode']} | {case['workers']} | {inside:,.0f} | {limited:,.0f} | "
-            f"**{statistics.median(shares):.0%}** | {min(shares):.0%} to {max(shares):.0%} |"
+            f"**{statistics.median(shares):.0%}** | {min(shares):.0%} to {max(shares):.0%} | "
+            f"{statistics.median(_cpu_share(one) for one in case['rounds']):.0%} |"
         )
     return "\n".join([*lines, ""])
+
+
+def _cpu_share(one: dict[str, Any]) -> float:
+    """Jets per second of processor time under the limit over those in memory: what a busy machine leaves comparable."""
+    limited, inside = (one[where]["jets"] / one[where]["cpu_seconds"] for where in ("limited", "in_memory"))
+    return float(limited / inside)
 
 
 def _disk(files: list[Path]) -> dict[str, float]:
