@@ -124,6 +124,7 @@ class CalorimeterSettings(_Checked):
     hadron_position: float = _number(0.03, "", "resolution of η and φ within a cell")
     hadron_threshold: float = _number(1.0, "GeV", "least energy of a neutral hadron that is kept")
     hadron_significance: float = _number(1.0, "", "what is left of a cell after tracks, in units of its resolution")
+    muon_momentum: float = _number(0.1, "", "sigma(p)/p of muons behind the calorimeters", most=10.0)
     charged_z0: float = _number(2.0, "mm", "|z0 sinθ| beyond which a track is pile-up and no constituent")
     patch: float = _number(
         0.35, "", "width in η and φ of the patches in which pile-up is subtracted", least=0.05, most=1.5

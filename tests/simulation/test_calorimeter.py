@@ -128,12 +128,87 @@ def test_tracks_account_for_their_energy():
     tracks, found = seen(hadron, ALL_FOUND)
     assert len(tracks.event) == 1
     assert list(found.track) == [0]
-    assert found.energy[0] == pytest.approx(np.hypot(tracks.pt[0] * np.cosh(tracks.eta[0]), 0.13957))
+    assert found.energy[0] == pytest.approx(hadron.energy[0], rel=1e-6)  # this calorimeter is better than any track
     both = shot(np.array([211, 130]), np.array([200.0, 8.0]), 0.05, np.array([0.1, 0.1]))
     _, found = seen(both, ALL_FOUND)
     assert list(found.stable) == [0, 1]
     assert found.energy[1] == pytest.approx(both.energy[1])
     assert list(found.track) == [0, -1]
+
+
+def shots(pdg, pt, number=4000):
+    """One charged particle per event, all of them found."""
+    stable = shot(pdg, pt, *spread(number), events=number, vertex=np.zeros((number, 3)))
+    efficient = {f"{name}_efficiency": 1.0 for name in ("hit", "hadron", "electron", "muon")}
+    perfect = {"efficiency_loss_low_pt": 0.0, "efficiency_loss_eta": 0.0, "fake_fraction": 0.0}
+    tracks, found = seen(stable, with_settings(SETTINGS, tracker=efficient | perfect))
+    return tracks, found, np.bincount(found.event, np.hypot(found.px, found.py), number) / pt
+
+
+@pytest.mark.parametrize("pt", [500.0, 1000.0, 2000.0, 5000.0])
+def test_no_pion_becomes_far_more_than_it_was(pt):
+    """A track that is straight by chance has any momentum up to infinity: the calorimeter knows better."""
+    tracks, _, response = shots(211, pt)
+    assert tracks.pt.max() > 2.5 * pt
+    assert response.max() < 1.6
+    assert response.min() > 0.5
+    assert response.mean() == pytest.approx(1.0, abs=0.01)
+    assert response.std() == pytest.approx(0.09, abs=0.01)  # the calorimeter's
+
+
+@pytest.mark.parametrize(
+    ("pt", "width"), [(10.0, 0.0165), (100.0, 0.0375), (325.0, 0.08), (1000.0, 0.09), (3000.0, 0.09)]
+)
+def test_charged_constituents_are_unbiased(pt, width):
+    """At low momentum they are their tracks, at high momentum their showers, and better than both between them."""
+    tracks, found, response = shots(211, pt)
+    charged = found.track >= 0
+    ratio = np.hypot(found.px, found.py)[charged] / pt
+    assert charged.sum() == len(tracks.event) == 4000
+    assert ratio.mean() == pytest.approx(1.0, abs=4 * width / np.sqrt(4000) + 0.002)
+    assert ratio.std() == pytest.approx(width, rel=0.08)
+    # what is left of a cell beyond one standard deviation is kept: more than true, until the shower is all there is
+    excess = {10.0: 0.08, 100.0: 0.042, 325.0: 0.012}.get(pt, 0.0)
+    assert response.mean() == pytest.approx(1.0 + excess, abs=0.015)
+
+
+def test_soft_charged_constituents_are_their_tracks():
+    for pdg in (211, 13):
+        tracks, found, _ = shots(pdg, 5.0, 500)
+        charged = np.flatnonzero(found.track >= 0)
+        momentum = np.hypot(found.px, found.py)[charged] / tracks.pt[found.track[charged]]
+        np.testing.assert_allclose(momentum, 1.0, atol=2e-2)
+        assert np.abs(momentum - 1).mean() < 3e-3
+
+
+@pytest.mark.parametrize(("pdg", "width"), [(11, 0.0071), (13, 0.1)])
+def test_hard_leptons_of_hadrons_are_not_left_to_their_tracks(pdg, width):
+    tracks, found, response = shots(pdg, 3000.0)
+    assert tracks.pt.max() > 6000.0
+    assert list(found.track) == list(range(4000))
+    assert response.mean() == pytest.approx(1.0, abs=0.01)
+    assert response.std() == pytest.approx(width, rel=0.15)
+
+
+def test_charged_constituents_keep_the_direction_of_their_tracks():
+    tracks, found, _ = shots(211, 2000.0, 300)
+    charged = np.flatnonzero(found.track >= 0)
+    eta, phi = angles(found)
+    np.testing.assert_allclose(eta[charged], tracks.eta[found.track[charged]], atol=1e-9)
+    np.testing.assert_allclose(phi[charged], tracks.phi[found.track[charged]], atol=1e-9)
+
+
+def test_hard_fakes_are_no_constituents():
+    """A fake near to a single hard track has its momentum; nothing in the calorimeter belongs to it."""
+    settings = with_settings(SETTINGS, tracker={"fake_fraction": 0.4, "fake_z0": 0.01})
+    kept = {}
+    for pt in (50.0, 2000.0):
+        stable = shot(211, pt, *spread(400), events=400, vertex=np.zeros((400, 3)))
+        tracks, found = seen(stable, settings)
+        fakes = np.flatnonzero(tracks.stable < 0)
+        kept[pt] = np.isin(fakes, found.track).mean()
+    assert kept[50.0] > 0.99
+    assert kept[2000.0] < 0.03
 
 
 def test_without_a_track_charged_particles_are_neutral_energy():
