@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salt_like.cli import arguments as command_line
-from salt_like.cli import merge, table
+from salt_like.cli import merge, quoted, table
 from salt_like.cli.predict import add_common, writing
 from salt_like.cli.progress import progress
 from salt_like.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from salt_like.data.sample import Sample
-    from salt_like.evaluation.results import Cuts, Evaluation
+    from salt_like.evaluation.results import Evaluation
+    from salt_like.evaluation.working_points import Cuts
     from salt_like.loading import LoadedTagger
     from salt_like.training.run import Run
 
 _EPILOG = """\
 Without --data.test the test files of the run's configuration are used. Several named samples make one prediction file
-each: --data.test.ttbar=a.h5 --data.test.zprime=b.h5; the cuts of the working points are made on the first one and
-applied unchanged to the others."""
+each: --data.test.ttbar=a.h5 --data.test.zprime=b.h5; the cuts of the working points are made on the first one, in the
+first range of the jets' momentum, written to predictions/SAMPLE_working_points.json and applied unchanged to all."""
 _KEYS = ("data.test", "data.num_test")
 
 
@@ -32,6 +33,17 @@ def parser() -> command_line.Parser:
     )
     made.add_argument("run", metavar="RUN", help="folder of the run")
     add_common(made)
+    made.add_argument(
+        "--ranges",
+        metavar="FIELD=EDGE,EDGE,…|none",
+        help="ranges of the jets for the tables, in the file's unit; by default 20 to 250 GeV and above, of the pt",
+    )
+    made.add_argument(
+        "--cuts",
+        metavar="SAMPLE[:RANGE]|FILE",
+        help="where the cuts come from: a sample and the number of a range (1, 2, … or all), or stored working points",
+    )
+    made.add_argument("--flat", action="store_true", help="show working points of the same efficiency in every bin too")
     return made
 
 
@@ -60,18 +72,23 @@ def main(arguments: list[str]) -> int:
     if "test" in changes:
         data["test"] = changes["test"]  # in place of the run's own samples, not beside them
     samples = _samples(tagger, data, given="test" in changes)
+    ranges = quoted.ranges(options.ranges, samples, tagger.spec)
+    reference = quoted.reference(options.cuts, samples, ranges)
     predictors = {}
-    for name, sample in samples.items():
+    for name in reference.first(samples):
+        sample = samples[name]
         overwrite = options.force or _same_sources(run.predictions / f"{name}.h5", sample)
-        predictors[name] = SamplePredictor(tagger, sample, writing(options, data.get("weight"), overwrite))
-    cuts: Cuts | None = None
+        writes = quoted.with_field(writing(options, data.get("weight"), overwrite), sample, ranges)
+        predictors[name] = SamplePredictor(tagger, sample, writes)
+    cuts: Cuts | None = reference.stored
     for name, predictor in predictors.items():
         path = run.predictions / f"{name}.h5"
         with progress(f"predicting {name}") as report:
             predictor.write(path, report)
-        evaluation = evaluate(path, cuts)
-        cuts = cuts or evaluation.cuts
-        _report(evaluation, run)
+        if cuts is None:
+            cuts = reference.make(path, ranges)
+        _report(evaluate(path, cuts, ranges), run, options.flat)
+    print(f"working points: {options.cuts if reference.stored else reference.beside(run.predictions)}")
     return 0
 
 
@@ -147,7 +164,7 @@ def _same_sources(path: Path, sample: Sample) -> bool:
     return sources == tuple(name for name, _ in sample.source.parts)
 
 
-def _report(evaluation: Evaluation, run: Run) -> None:
+def _report(evaluation: Evaluation, run: Run, flat: bool) -> None:
     from salt_like.atomic import write_atomically
     from salt_like.evaluation.table import headline, listings
 
@@ -155,7 +172,7 @@ def _report(evaluation: Evaluation, run: Run) -> None:
     with write_atomically(metrics) as temporary:
         temporary.write_text(json.dumps(evaluation.plain(), indent=2) + "\n", encoding="utf-8")
     parts: list[table.Table | str] = [headline(evaluation)]
-    for one in listings(evaluation):
+    for one in listings(evaluation, flat):
         parts.append(table.Table(one.title, one.headings, one.rows, one.text))
     parts.append(f"predictions: {evaluation.file}\nmetrics: {metrics}")
     table.show(parts)

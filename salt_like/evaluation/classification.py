@@ -18,6 +18,7 @@ from salt_like.evaluation.statistics import (
     ratio,
 )
 
+EXACT_ROWS = 5_000_000  # constituents whose scores are kept for an exact AUC; with more, it is that of a histogram
 TINY = float(np.finfo(np.float32).tiny)  # below this a float32 probability has lost its precision
 
 
@@ -126,6 +127,7 @@ class ClassificationSums:
         self.confusion = np.zeros((groups, number, number))
         self.losses = np.zeros((groups, 2))  # sum of -ln p, sum of the weights
         self.scores = np.zeros((groups, number, 2, BINS))  # group, class of the score, is it the true class, bin
+        self._kept: list[tuple[Floats, NDArray[np.integer], Floats]] | None = []  # log-odds, labels, weights
 
     def add(
         self,
@@ -151,10 +153,18 @@ class ClassificationSums:
         loss = negative_log(probabilities, labels)
         self.losses[:, 0] += np.bincount(group, weights * loss, minlength=self.groups)
         self.losses[:, 1] += np.bincount(group, weights, minlength=self.groups)
-        bins = score_bins(log_odds(probabilities))
+        odds = log_odds(probabilities)
+        self._keep(odds, labels, weights)
+        bins = score_bins(odds)
         for index in range(number):
             cells = (group * 2 + (labels == index)) * BINS + bins[:, index]
             self.scores[:, index] += np.bincount(cells, weights, minlength=self.groups * 2 * BINS).reshape(-1, 2, BINS)
+
+    def _keep(self, odds: Floats, labels: NDArray[np.integer], weights: Floats) -> None:
+        if self._kept is not None:
+            self._kept.append((odds.astype(np.float32), labels.astype(np.int16), weights))
+            if sum(len(one) for _, one, _ in self._kept) > EXACT_ROWS:
+                self._kept = None
 
     def metrics(self) -> list[Metric]:
         """The metrics of everything added."""
@@ -169,8 +179,12 @@ class ClassificationSums:
             Metric("accuracy", *jackknife(self.confusion, accuracy), accuracy(constant), often),
             Metric("macro-F1", *jackknife(self.confusion, macro_f1), macro_f1(constant), often),
         ]
+        kept = [np.concatenate(one) for one in zip(*self._kept, strict=True)] if self._kept else None
         for index, name in enumerate(self.classes):
             area, error = jackknife(self.scores[:, index], _area)
+            if kept is not None:
+                odds, labels, weights = kept
+                area = auc(odds[:, index], labels == index, weights)[0]
             metrics.append(Metric(f"AUC {name} against rest", area, error, 0.5, "constant"))
         return metrics
 

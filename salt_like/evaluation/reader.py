@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.data.events import event_hash
-from salt_like.errors import UserError
+from salt_like.errors import UserError, nearest
 from salt_like.evaluation.contents import Contents
+from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.statistics import Floats
 from salt_like.spec import Label
 
@@ -30,12 +32,19 @@ class Constituents:
         jet: Number of the jet of each, from 0, ``(T,)``.
         group: Group of each jet, ``(jets,)``.
         jet_weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
+        first: Number of the first of these jets among all jets of the file.
     """
 
     fields: NDArray[np.void]
     jet: NDArray[np.int64]
     group: NDArray[np.int64]
     jet_weights: Floats | None = None
+    first: int = 0
+
+    @property
+    def rows(self) -> slice:
+        """Where these jets are among all jets of the file."""
+        return slice(self.first, self.first + len(self.group))
 
     @property
     def weights(self) -> Floats | None:
@@ -44,7 +53,7 @@ class Constituents:
 
 
 class PredictionFile:
-    """A prediction file.
+    """A prediction file, or its jets in a range.
 
     Args:
         path: The file.
@@ -55,25 +64,52 @@ class PredictionFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.range: Range | None = None
+        self._inside: NDArray[np.bool_] | None = None
+        self._read: dict[str, NDArray[Any]] = {}  # columns of all jets
         try:
             with h5py.File(path, "r", locking=False) as file:
                 self.contents = Contents.from_attributes(file.attrs)
-                self.jets = len(file[self.contents.spec.global_stream.name])
+                self.jets = self._all = len(file[self.contents.spec.global_stream.name])
                 self.fields = {name: tuple(data.dtype.names) for name, data in file.items()}
         except (OSError, KeyError) as error:
             raise UserError(f"not a prediction file of this project: {path}\nfound: {error}") from error
 
+    def within(self, wanted: Range | None) -> PredictionFile:
+        """The jets of this file in a range; this file for ``None``.
+
+        Raises:
+            UserError: The file has no such field.
+        """
+        if wanted is None:
+            return self
+        if wanted.field not in self.jet_fields:
+            raise UserError(
+                f"no field '{wanted.field}' of the jets to make ranges of{nearest(wanted.field, self.jet_fields)}"
+                f"\nin {self.path}"
+            )
+        view = copy.copy(self)
+        view.range = wanted
+        view._inside = wanted.contains(self._columns([wanted.field])[wanted.field])
+        view.jets = int(view._inside.sum())
+        return view
+
     def columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Columns of the global stream, ``(N,)`` each."""
-        stream = self.contents.spec.global_stream.name
+        found = self._columns(names)
+        return found if self._inside is None else {name: values[self._inside] for name, values in found.items()}
+
+    def _columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         wanted = list(dict.fromkeys(names))
-        columns: dict[str, list[NDArray[Any]]] = {name: [] for name in wanted}
+        new = [name for name in wanted if name not in self._read]
+        columns: dict[str, list[NDArray[Any]]] = {name: [] for name in new}
         with h5py.File(self.path, "r", locking=False) as file:
-            for start in range(0, self.jets, JETS_PER_CHUNK):
-                rows = file[stream][start : start + JETS_PER_CHUNK]
-                for name in wanted:
+            for start in range(0, self._all if new else 0, JETS_PER_CHUNK):
+                rows = file[self._jets][start : start + JETS_PER_CHUNK]
+                for name in new:
                     columns[name].append(rows[name])
-        return {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
+        self._read.update({name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()})
+        return {name: self._read[name] for name in wanted}
 
     def constituents(self, stream: str, names: Sequence[str] | None = None) -> Iterator[Constituents]:
         """The constituents of a stream that the model saw, some jets at a time.
@@ -82,37 +118,55 @@ class PredictionFile:
             stream: The stream.
             names: Fields that are kept; ``None`` for all.
         """
-        groups, weights = self.groups(), self.weights()
+        groups, weights, first = self.groups(), self.weights(), 0
         with h5py.File(self.path, "r", locking=False) as file:
-            for start in range(0, self.jets, JETS_PER_CHUNK):
-                piece = slice(start, start + JETS_PER_CHUNK)
-                rows = file[stream][piece]
+            for start in range(0, self._all, JETS_PER_CHUNK):
+                rows = file[stream][start : start + JETS_PER_CHUNK]
+                if self._inside is not None:
+                    rows = rows[self._inside[start : start + JETS_PER_CHUNK]]
                 jet, slot = np.nonzero(rows["valid"])
                 kept = rows[jet, slot] if names is None else rows[jet, slot][list(names)]
-                yield Constituents(kept, jet, groups[piece], None if weights is None else weights[piece])
+                piece = slice(first, first + len(rows))
+                yield Constituents(kept, jet, groups[piece], None if weights is None else weights[piece], first)
+                first += len(rows)
 
     def groups(self) -> NDArray[np.int64]:
         """Group of each jet; jets of one event are in the same group where the file identifies events."""
-        event = [name for name in self.contents.spec.event if name in self.fields[self._jets]]
-        if not event:
+        events = self.events()
+        if events is None:
             return np.arange(self.jets) % GROUPS
+        return (events % np.uint64(GROUPS)).astype(np.int64)
+
+    def events(self) -> NDArray[np.uint64] | None:
+        """A number for the event of each jet, ``(N,)``; ``None`` where the file does not identify events."""
+        event = [name for name in self.contents.spec.event if name in self.jet_fields]
+        if not event:
+            return None
         columns = self.columns(event)
         rows = np.zeros(self.jets, [(name, columns[name].dtype) for name in event])
         for name in event:
             rows[name] = columns[name]
-        return (event_hash(rows, event) % np.uint64(GROUPS)).astype(np.int64)
+        return event_hash(rows, event)
+
+    def flavours(self) -> tuple[tuple[str, ...], NDArray[np.integer]] | None:
+        """Classes of the jets and the class index of each jet, ``(N,)``, negative for none; of the first such label."""
+        for label in self.contents.spec.labels:
+            column = self.column_of(label) if label.stream == self._jets else ""
+            if label.stream == self._jets and label.kind == "class" and column in self.jet_fields:
+                return label.classes, decode(label, self.columns([column])[column])
+        return None
 
     def weights(self) -> Floats | None:
         """Weight of each jet, ``(N,)``; ``None`` for 1.
 
         Raises:
-            UserError: They do not sum to something positive.
+            UserError: Those of the whole file do not sum to something positive.
         """
         name = self.contents.weight
         if name is None:
             return None
         weights: Floats = self.columns([name])[name].astype(np.float64)
-        if self.jets and not weights.sum() > 0:
+        if self.jets and self._inside is None and not weights.sum() > 0:
             raise UserError(
                 f"the weights '{name}' of the {self.jets} jets of sample '{self.contents.sample}' sum to "
                 f"{weights.sum():g}: no metric can be weighted by them\nin {self.contents.sources[0]}"
@@ -122,6 +176,11 @@ class PredictionFile:
     def column_of(self, label: Label) -> str:
         """Column that holds a label: under its key where a map or a condition made it, else the source's field."""
         return label.key if label.key in self.fields[label.stream] else label.name
+
+    @property
+    def jet_fields(self) -> tuple[str, ...]:
+        """Fields of the jets."""
+        return self.fields[self._jets]
 
     @property
     def _jets(self) -> str:

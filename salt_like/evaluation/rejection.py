@@ -15,11 +15,10 @@ from salt_like.evaluation.statistics import (
     binomial_error,
     clopper_pearson,
     effective_entries,
-    ratio,
     upper_limit,
 )
+from salt_like.evaluation.working_points import WorkingPoint
 
-EFFICIENCIES = (0.60, 0.65, 0.70, 0.77, 0.85, 0.90)
 FEWEST = 10  # with fewer (effective) passing jets there is a limit and no point
 
 
@@ -73,72 +72,44 @@ class Rejection:
 
 
 @dataclass(frozen=True)
-class WorkingPoint:
-    """A cut on a discriminant.
-
-    Args:
-        efficiency: Signal efficiency that it was made for.
-        cut: Jets with at least this value pass.
-        shifted: Cuts if the efficiency were off by one standard deviation of the quantile, down and up.
-    """
-
-    efficiency: float
-    cut: float
-    shifted: tuple[float, float]
-
-
-@dataclass(frozen=True)
 class Point:
     """What a working point does on a sample.
 
     Args:
-        efficiency: Signal efficiency that the cut was made for.
-        cut: Jets with at least this value pass.
+        made: The working point.
         signal_efficiency: Signal efficiency on this sample.
         signal_error: Its standard deviation.
         rejections: Background class → rejection.
     """
 
-    efficiency: float
-    cut: float
+    made: WorkingPoint
     signal_efficiency: float
     signal_error: float
     rejections: dict[str, Rejection]
 
+    @property
+    def efficiency(self) -> float:
+        """Signal efficiency that the cut was made for."""
+        return self.made.efficiency
+
+    @property
+    def cut(self) -> float:
+        """The cut, that of the lowest bin where it is not the same everywhere."""
+        return self.made.cuts[0]
+
     def plain(self) -> dict[str, Any]:
         """For JSON."""
-        return plain(asdict(self))  # type: ignore[no-any-return]
-
-
-def working_points(
-    signal: Floats, weights: Floats | None = None, efficiencies: Sequence[float] = EFFICIENCIES
-) -> list[WorkingPoint]:
-    """Cuts that let these fractions of the signal pass.
-
-    Args:
-        signal: Discriminant of signal jets, ``(n,)``.
-        weights: ``(n,)``, ``None`` for 1.
-        efficiencies: Fractions of the signal.
-    """
-    if len(signal) == 0:
-        return []
-    order = np.argsort(-signal, kind="stable")
-    weights = np.ones(len(signal)) if weights is None else weights.astype(np.float64)
-    values = signal[order]
-    passed = np.maximum.accumulate(np.cumsum(weights[order])) / weights.sum()  # rises also with negative weights
-    entries = effective_entries(weights)
-
-    def cut(efficiency: float) -> float:
-        # the rounding of the sum must not ask for one more jet
-        return float(values[min(int(np.searchsorted(passed, efficiency - 1e-12)), len(values) - 1)])
-
-    points = []
-    for efficiency in efficiencies:
-        error = binomial_error(efficiency, entries)
-        points.append(
-            WorkingPoint(efficiency, cut(efficiency), (cut(max(efficiency - error, 0.0)), cut(efficiency + error)))
+        cuts = {"cut": self.cut} if self.made.kind == "fixed" else {"cuts": self.made.cuts, "edges": self.made.edges}
+        found: dict[str, Any] = plain(
+            {
+                "efficiency": self.efficiency,
+                **cuts,
+                "signal_efficiency": self.signal_efficiency,
+                "signal_error": self.signal_error,
+                "rejections": {name: asdict(one) for name, one in self.rejections.items()},
+            }
         )
-    return points
+        return found
 
 
 def apply(
@@ -148,46 +119,80 @@ def apply(
     classes: Sequence[str],
     signal: str,
     weights: Floats | None = None,
+    at: Floats | None = None,
 ) -> list[Point]:
     """Signal efficiency and background rejections of cuts on a sample.
 
     Args:
-        points: Cuts, from this or from another sample.
+        points: Cuts, from this or from another sample; all of the same bins.
         values: Discriminant, ``(n,)``.
         labels: Class index, ``(n,)``; negative ones are left out.
         classes: Class names in order of the index.
         signal: Class that is kept; every other one is a background.
         weights: ``(n,)``, ``None`` for 1.
+        at: Variable of the bins of flat working points, ``(n,)``.
     """
+    if not points:
+        return []
     weights = np.ones(len(values)) if weights is None else weights.astype(np.float64)
-    kinds = {name: labels == index for index, name in enumerate(classes)}
+    bins = points[0].bins(at, len(values))
+    kinds = {
+        name: _Class(values[labels == index], weights[labels == index], bins[labels == index], len(points[0].cuts))
+        for index, name in enumerate(classes)
+    }
     results = []
     for point in points:
-        chosen = kinds[signal]
-        kept = _fraction(values[chosen], weights[chosen], point.cut)
-        error = binomial_error(kept, effective_entries(weights[chosen]))
-        rejections = {
-            name: _rejection(point, values[jets], weights[jets]) for name, jets in kinds.items() if name != signal
-        }
-        results.append(Point(point.efficiency, point.cut, kept, error, rejections))
+        kept = kinds[signal].share(point.cuts)
+        error = binomial_error(kept, kinds[signal].entries)
+        rejections = {name: _rejection(point, jets) for name, jets in kinds.items() if name != signal}
+        results.append(Point(point, kept, error, rejections))
     return results
 
 
-def _fraction(values: Floats, weights: Floats, cut: float) -> float:
-    return ratio(np.array([weights[values >= cut].sum(), weights.sum()]))
+class _Class:
+    """The jets of one class, sorted once, so that any number of cuts is cheap.
+
+    Args:
+        values: Discriminant, ``(n,)``.
+        weights: ``(n,)``.
+        bins: Bin of each jet, ``(n,)``.
+        number: Number of bins.
+    """
+
+    def __init__(self, values: Floats, weights: Floats, bins: NDArray[np.intp], number: int) -> None:
+        self.entries = effective_entries(weights)
+        self.total = float(weights.sum())
+        self._sorted: list[Floats] = []
+        self._above: list[Floats] = []  # sum of the weights from each jet upwards
+        for one in range(number):
+            order = np.argsort(values[bins == one], kind="stable")
+            sums = np.cumsum(weights[bins == one][order][::-1])[::-1]
+            self._sorted.append(values[bins == one][order])
+            self._above.append(np.append(sums, 0.0))
+
+    def passing(self, cuts: Sequence[float]) -> Floats:
+        """Share of all jets of the class that stands in each bin at or above its cut, ``(bins,)``."""
+        bins = zip(self._sorted, self._above, cuts, strict=True)
+        found = [above[np.searchsorted(values, cut)] for values, above, cut in bins]
+        return np.array(found) / self.total if self.total > 0 else np.full(len(found), np.nan)
+
+    def share(self, cuts: Sequence[float]) -> float:
+        """Share of the jets at or above the cut of their bin."""
+        return float(self.passing(cuts).sum())
 
 
-def _rejection(point: WorkingPoint, values: Floats, weights: Floats) -> Rejection:
-    total = effective_entries(weights)
-    if not weights.sum() > 0:
+def _rejection(point: WorkingPoint, jets: _Class) -> Rejection:
+    if not jets.total > 0:
         return Rejection(float("nan"), float("nan"), float("nan"), True, 0.0, 0.0)
-    mistag = _fraction(values, weights, point.cut)
+    each = jets.passing(point.cuts)
+    mistag, total = float(each.sum()), jets.entries
     passing = mistag * total
     if passing < FEWEST:
         limit = 1 / upper_limit(passing, total)
         return Rejection(limit, limit, float("inf"), True, passing, total)
     low, high = clopper_pearson(passing, total)
-    tighter, looser = (_fraction(values, weights, cut) for cut in point.shifted)
-    low = mistag - float(np.hypot(mistag - low, mistag - tighter))
-    high = min(1.0, mistag + float(np.hypot(high - mistag, looser - mistag)))
+    # the cuts of the bins move independently of one another
+    tighter, looser = (each - jets.passing([pair[side] for pair in point.shifted]) for side in (0, 1))
+    low = mistag - float(np.hypot(mistag - low, np.linalg.norm(tighter)))
+    high = min(1.0, mistag + float(np.hypot(high - mistag, np.linalg.norm(looser))))
     return Rejection(1 / mistag, 1 / high, 1 / low if low > 0 else float("inf"), False, passing, total)

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from salt_like.evaluation.curves import Scan, plain_curve
 from salt_like.evaluation.metric import Metric, plain
-from salt_like.evaluation.rejection import Point, WorkingPoint
+from salt_like.evaluation.ranges import Range
+from salt_like.evaluation.rejection import Point
+from salt_like.evaluation.working_points import Cuts
 from salt_like.spec import Discriminant
 
 
@@ -22,6 +25,7 @@ class TaskResult:
         metrics: The metrics; none when no row has a label.
         absent: Classes of which the sample has no row.
         prior: Class fractions for which the probabilities hold; empty for those of the training sample.
+        by_class: The same metrics for the jets of one class, where that says something: regressions and vertices.
     """
 
     task: str
@@ -30,14 +34,7 @@ class TaskResult:
     metrics: tuple[Metric, ...]
     absent: tuple[str, ...] = ()
     prior: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """Working points of each discriminant and the sample that they were made on."""
-
-    sample: str
-    points: Mapping[str, tuple[WorkingPoint, ...]]
+    by_class: Mapping[str, tuple[Metric, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,20 @@ class DiscriminantResult:
 
     Args:
         discriminant: Its definition.
-        cuts_from: Sample that the cuts were made on.
-        points: One for each working point.
+        cuts: Where the cuts were made.
+        points: One for each fixed working point.
+        flat: One for each flat working point.
+        curve: Rejections against signal efficiency, the cuts made on these jets.
+        scan: Rejections against a fraction of the background, on the jets that the cuts were made on.
         prior: Class fractions for which its probabilities hold; empty for those of the training sample.
     """
 
     discriminant: Discriminant
-    cuts_from: str
+    cuts: Cuts
     points: tuple[Point, ...]
+    flat: tuple[Point, ...] = ()
+    curve: tuple[Point, ...] = ()
+    scan: Scan | None = None
     prior: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -70,9 +73,10 @@ class Evaluation:
         ranges: Input variable of the jets → smallest value, largest value and unit.
         tasks: Results of the tasks in order.
         discriminants: Results of the discriminants in order.
-        cuts: This sample's own working points.
         weight: Field of the jets by which everything is weighted, ``None`` where every jet counts once.
         effective: Effective number of jets, ``(sum w)^2 / sum w^2``.
+        within: Range of the jets, ``None`` for all of the file.
+        parts: The same for the jets of each range.
     """
 
     sample: str
@@ -83,9 +87,10 @@ class Evaluation:
     ranges: Mapping[str, tuple[float, float, str]]
     tasks: tuple[TaskResult, ...]
     discriminants: tuple[DiscriminantResult, ...]
-    cuts: Cuts
     weight: str | None = None
     effective: float = 0.0
+    within: Range | None = None
+    parts: tuple[Evaluation, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -94,30 +99,45 @@ class Evaluation:
             "model": self.model,
             "file": self.file,
             "sources": list(self.sources),
-            "jets": self.jets,
             "weight": self.weight,
+            **self._numbers(),
+            "by_range": [part._numbers() for part in self.parts],
+        }
+
+    def _numbers(self) -> dict[str, Any]:
+        """What differs from one range to the next."""
+        return {
+            "range": self.within.plain() if self.within else None,
+            "jets": self.jets,
             "effective_jets": self.effective,
             "ranges": {
                 name: {"low": low, "high": high, "unit": unit} for name, (low, high, unit) in self.ranges.items()
             },
-            "tasks": {
-                one.task: {
-                    "stream": one.stream,
-                    "entries": one.entries,
-                    "absent_classes": list(one.absent),
-                    "assumed_prior": dict(one.prior) or None,
-                    "metrics": [metric.plain() for metric in one.metrics],
-                }
-                for one in self.tasks
-            },
-            "discriminants": {
-                one.discriminant.name: {
-                    "signal": one.discriminant.signal,
-                    "background": plain(one.discriminant.background),
-                    "cuts_from": one.cuts_from,
-                    "assumed_prior": dict(one.prior) or None,
-                    "points": [point.plain() for point in one.points],
-                }
-                for one in self.discriminants
-            },
+            "tasks": {one.task: _task(one) for one in self.tasks},
+            "discriminants": {one.discriminant.name: _discriminant(one) for one in self.discriminants},
         }
+
+
+def _task(one: TaskResult) -> dict[str, Any]:
+    return {
+        "stream": one.stream,
+        "entries": one.entries,
+        "absent_classes": list(one.absent),
+        "assumed_prior": dict(one.prior) or None,
+        "metrics": [metric.plain() for metric in one.metrics],
+        "by_class": {name: [metric.plain() for metric in metrics] for name, metrics in one.by_class.items()},
+    }
+
+
+def _discriminant(one: DiscriminantResult) -> dict[str, Any]:
+    return {
+        "signal": one.discriminant.signal,
+        "background": plain(one.discriminant.background),
+        "cuts_from": one.cuts.sample,
+        "cuts_range": one.cuts.within.plain() if one.cuts.within else None,
+        "assumed_prior": dict(one.prior) or None,
+        "points": [point.plain() for point in one.points],
+        "flat": [point.plain() for point in one.flat],
+        "curve": plain_curve(one.curve),
+        "scan": one.scan.plain() if one.scan else None,
+    }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from salt_like.evaluation.curves import SCAN_EFFICIENCY
 from salt_like.evaluation.metric import Metric
+from salt_like.evaluation.rejection import Point
 from salt_like.evaluation.results import DiscriminantResult, Evaluation, TaskResult
 
 
@@ -27,10 +29,27 @@ class Listing:
     text: frozenset[int] = frozenset({0})
 
 
-def listings(evaluation: Evaluation) -> list[Listing]:
-    """One table per task and per discriminant."""
-    tables = [_task(evaluation, task) for task in evaluation.tasks]
-    return tables + [_discriminant(evaluation, one) for one in evaluation.discriminants]
+def listings(evaluation: Evaluation, flat: bool = False) -> list[Listing]:
+    """One table per task, one by range and by class of the jets where there are several, and those of discriminants.
+
+    Args:
+        evaluation: What was found.
+        flat: Also what the flat working points do.
+    """
+    tables = []
+    for task in evaluation.tasks:
+        tables.append(_task(evaluation, task))
+        if task.by_class:
+            tables.append(_by_class(evaluation, task))
+        if evaluation.parts and task.metrics:
+            tables.append(_by_range(evaluation, task))
+    for one in evaluation.discriminants:
+        tables.append(_discriminant(evaluation, one, "fixed"))
+        if flat and one.flat:
+            tables.append(_discriminant(evaluation, one, "flat"))
+    for part in (evaluation, *evaluation.parts):
+        tables += [_scan(part, one) for one in part.discriminants if one.scan is not None]
+    return tables
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -104,22 +123,105 @@ def _trivial(metric: Metric) -> str:
     return "" if metric.baseline is None else with_error(metric.baseline, math.nan)
 
 
-def _discriminant(evaluation: Evaluation, result: DiscriminantResult) -> Listing:
+def _by_class(evaluation: Evaluation, task: TaskResult) -> Listing:
+    """The first metrics of each name, for the jets of each class."""
+    chosen = {name: [one for one in metrics if not _is_of_pairs(one)] for name, metrics in task.by_class.items()}
+    trivial = tuple(dict.fromkeys(one.baseline_name for metrics in chosen.values() for one in metrics))
+    rows = []
+    for kind, metrics in chosen.items():
+        found = {(metric.name, metric.baseline_name): metric for metric in metrics}
+        for name in dict.fromkeys(metric.name for metric in metrics):
+            several = [found.get((name, one)) for one in trivial]
+            first = next(one for one in several if one is not None)
+            cells = [_trivial(one) if one else "" for one in several]
+            rows.append((kind, _name(first), with_error(first.value, first.error), *cells))
+    title = f"{task.task} on {evaluation.sample} by class of the jets{_weighted(evaluation)}"
+    return Listing(title, ("jets", "metric", "value", *trivial), tuple(rows), frozenset({0, 1}))
+
+
+def _is_of_pairs(metric: Metric) -> bool:
+    return "pair" in metric.name.split()
+
+
+def _by_range(evaluation: Evaluation, task: TaskResult) -> Listing:
+    """The first metrics of each name, a column for each range, the trivial prediction in brackets."""
+    columns = [_firsts(task.metrics)]
+    for part in evaluation.parts:
+        columns.append(_firsts(next(one.metrics for one in part.tasks if one.task == task.task)))
+    several = len(columns[0]) < len(task.metrics)
+    rows = tuple(
+        (_name(first), *(_with_trivial(column.get(name), several) for column in columns))
+        for name, first in columns[0].items()
+    )
+    title = f"{task.task} on {evaluation.sample} by range{_weighted(evaluation)}"
+    title += "" if several else "; in brackets the trivial prediction"
+    numbers = [f"all {evaluation.jets} jets", *(f"{part.within}, {part.jets} jets" for part in evaluation.parts)]
+    return Listing(title, ("metric", *numbers), rows)
+
+
+def _firsts(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        found.setdefault(metric.name, metric)
+    return found
+
+
+def _with_trivial(metric: Metric | None, several: bool) -> str:
+    if metric is None:
+        return "-"
+    trivial = "" if several or metric.baseline is None else f" ({_trivial(metric)})"
+    return with_error(metric.value, metric.error) + trivial
+
+
+def _discriminant(evaluation: Evaluation, result: DiscriminantResult, kind: str) -> Listing:
     one = result.discriminant
     mixture = " + ".join(f"{fraction:g} p({name})" for name, fraction in one.background.items())
-    here = "this sample" if result.cuts_from == evaluation.sample else f"sample {result.cuts_from}"
-    title = f"{one.name} on {evaluation.sample} = ln p({one.signal}) / ({mixture}); cuts made on {here}"
+    title = f"{one.name} on {evaluation.sample} = ln p({one.signal}) / ({mixture}); {_made(evaluation, result, kind)}"
     title += _weighted(evaluation) + _assumed(result.prior)
+    found: list[tuple[str, Sequence[Point]]] = []
+    for part in (evaluation, *evaluation.parts):
+        same = next((other for other in part.discriminants if other.discriminant == one), None)
+        if same is not None:
+            found.append((str(part.within or "all"), same.points if kind == "fixed" else same.flat))
     names = tuple(result.points[0].rejections) if result.points else ()
+    rows = [(within, *_cells(point, names)) for within, points in found for point in points]
+    headings = ("working point", f"{one.signal} efficiency", "cut", *(f"{name} rejection" for name in names))
+    if not evaluation.parts:
+        return Listing(title, headings, tuple(row[1:] for row in rows))
+    return Listing(title, ("jets", *headings), tuple(rows))
+
+
+def _made(evaluation: Evaluation, result: DiscriminantResult, kind: str) -> str:
+    """Where the cuts come from."""
+    cuts = result.cuts
+    here = "this sample" if cuts.sample == evaluation.sample else f"sample {cuts.sample}"
+    if kind == "flat":
+        bins = len(result.flat[0].made.cuts)
+        return f"cuts made on {here} for the same efficiency in {bins} bins of {result.flat[0].made.field}"
+    return f"cuts made on {here}" + (f", {cuts.within}" if cuts.within else "")
+
+
+def _cells(point: Point, names: Sequence[str]) -> tuple[str, ...]:
+    return (
+        f"{100 * point.efficiency:.0f} %",
+        with_error(point.signal_efficiency, point.signal_error),
+        str(point.made),
+        *(str(point.rejections[name]) for name in names),
+    )
+
+
+def _scan(evaluation: Evaluation, result: DiscriminantResult) -> Listing:
+    one, scan = result.discriminant, result.scan
+    assert scan is not None
+    names = tuple(scan.points[0].rejections)
     rows = tuple(
-        (
-            f"{100 * point.efficiency:.0f} %",
-            with_error(point.signal_efficiency, point.signal_error),
-            f"{point.cut:.4g}",
-            *(str(point.rejections[name]) for name in names),
-        )
-        for point in result.points
+        (f"{fraction:g}", f"{point.cut:.4g}", *(str(point.rejections[name]) for name in names))
+        for fraction, point in zip(scan.fractions, scan.points, strict=True)
     )
-    return Listing(
-        title, ("working point", f"{one.signal} efficiency", "cut", *(f"{name} rejection" for name in names)), rows
+    within = f", {evaluation.within}" if evaluation.within else ""
+    title = (
+        f"{one.name} on {evaluation.sample}{within} against the fraction of {scan.scanned} "
+        f"(used: {one.background[scan.scanned]:g}), {100 * SCAN_EFFICIENCY:.0f} % {one.signal} efficiency on these jets"
     )
+    headings = (f"fraction of {scan.scanned}", "cut", *(f"{name} rejection" for name in names))
+    return Listing(title + _weighted(evaluation) + _assumed(result.prior), headings, rows)

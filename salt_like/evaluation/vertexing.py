@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,12 +159,22 @@ class VertexSums:
 
     Args:
         groups: Number of groups of jets.
+        classes: Names of the classes of the jets, for metrics of each.
     """
 
-    def __init__(self, groups: int = 20) -> None:
+    def __init__(self, groups: int = 20, classes: Sequence[str] = ()) -> None:
+        self.classes = tuple(classes)
         self.sums = {name: np.zeros((groups, len(COUNTS))) for name in ("found", *TRIVIAL)}
+        self.class_sums = {name: np.zeros((len(self.classes), groups, len(COUNTS))) for name in self.sums}
 
-    def add(self, tracks: Tracks, found: Integers, group: Integers, weights: Floats | None = None) -> None:
+    def add(
+        self,
+        tracks: Tracks,
+        found: Integers,
+        group: Integers,
+        weights: Floats | None = None,
+        of_class: Integers | None = None,
+    ) -> None:
         """Add some jets.
 
         Args:
@@ -171,17 +182,33 @@ class VertexSums:
             found: Predicted vertex index, ``(T,)``.
             group: Group of each jet, ``(jets,)``.
             weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
+            of_class: Class of each jet, ``(jets,)``, negative for none.
         """
         groupings = (found, np.zeros_like(found), np.full_like(found, -1, dtype=np.int64), tracks.truth)
         for name, index in zip(self.sums, groupings, strict=True):
             counts = count(tracks, index)
-            np.add.at(self.sums[name], group, counts if weights is None else counts * weights[:, None])
+            counts = counts if weights is None else counts * weights[:, None]
+            np.add.at(self.sums[name], group, counts)
+            if of_class is not None:
+                known = of_class >= 0
+                np.add.at(self.class_sums[name], (of_class[known], group[known]), counts[known])
 
     def metrics(self) -> list[Metric]:
         """The metrics of everything added, each once for every grouping that it is compared with."""
-        metrics = []
-        for name, above, below in RATIOS:
-            sums = {grouping: found[:, [above, below]] for grouping, found in self.sums.items()}
-            value, error = jackknife(sums["found"], ratio)
-            metrics += [Metric(name, value, error, ratio(sums[one].sum(0)), one) for one in TRIVIAL]
-        return metrics
+        return _metrics(self.sums)
+
+    def by_class(self) -> dict[str, tuple[Metric, ...]]:
+        """The same for the jets of each class that has constituents in a pair or a jet without a true vertex."""
+        sums = {
+            name: {key: one[index] for key, one in self.class_sums.items()} for index, name in enumerate(self.classes)
+        }
+        return {name: tuple(_metrics(one)) for name, one in sums.items() if one["found"].any()}
+
+
+def _metrics(sums: Mapping[str, Floats]) -> list[Metric]:
+    metrics = []
+    for name, above, below in RATIOS:
+        pairs = {grouping: found[:, [above, below]] for grouping, found in sums.items()}
+        value, error = jackknife(pairs["found"], ratio)
+        metrics += [Metric(name, value, error, ratio(pairs[one].sum(0)), one) for one in TRIVIAL]
+    return metrics

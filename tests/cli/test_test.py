@@ -13,6 +13,8 @@ from made_runs import TASKS, make_file, make_run
 
 from salt_like.cli.main import main
 from salt_like.evaluation.classification import classify
+from salt_like.evaluation.ranges import Range
+from salt_like.evaluation.working_points import read
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,7 @@ def test_cuts_of_the_first_sample_are_applied_to_the_others(
     assert sorted(path.name for path in (run / "predictions").iterdir()) == [
         "ttbar.h5",
         "ttbar_metrics.json",
+        "ttbar_working_points.json",
         "zprime.h5",
         "zprime_metrics.json",
     ]
@@ -232,3 +235,45 @@ def test_something_else_under_the_name_of_a_dataset(
             file["tracks"] = h5py.ExternalLink("gone.h5", "/tracks")
     said = fails(["test", str(run), f"--data.test={path}"], capsys)
     assert f"'tracks' is {kind}, not a dataset of rows with named fields\nin {path} (datasets: jets)" in said
+
+
+def test_ranges_and_cuts_of_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = make_file(tmp_path / "1.h5", 300, 11), make_file(tmp_path / "2.h5", 300, 12)
+    samples = [f"--data.test.ttbar={one}", f"--data.test.zprime={other}"]
+    with h5py.File(one) as file:
+        middle = float(np.median(file["jets"]["mass"]))
+    ranges = f"--ranges=mass=0,{middle},inf"  # no input of the model
+    assert main(["test", str(run), *samples, ranges, "--cuts=zprime:2", "--flat"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("sample zprime") < printed.index("sample ttbar")
+    assert f"cuts made on sample zprime, mass ≥ {middle:.6g} MeV" in printed
+    assert "for the same efficiency in 1 bins of mass" in printed
+    stored = run / "predictions" / "zprime_working_points.json"
+    assert f"working points: {stored}" in printed
+    cuts = read(stored)
+    assert (cuts.sample, cuts.model, cuts.sources) == ("zprime", "GN2", (str(other),))
+    assert cuts.within == Range("mass", middle, np.inf, "MeV")
+    written = json.loads((run / "predictions" / "ttbar_metrics.json").read_text())
+    assert [part["range"]["high"] for part in written["by_range"]] == [middle, None]
+    for part in (written, *written["by_range"]):
+        points = part["discriminants"]["Db"]["points"]
+        assert [point["cut"] for point in points] == [point.cuts[0] for point in cuts.points["Db"]]
+    third = make_file(tmp_path / "3.h5", 200, 13)
+    assert main(["test", str(run), f"--data.test={third}", "--ranges=none", f"--cuts={stored}"]) == 0
+    later = json.loads((run / "predictions" / "test_metrics.json").read_text())
+    assert later["by_range"] == []
+    assert later["discriminants"]["Db"]["cuts_from"] == "zprime"
+    assert later["discriminants"]["Db"]["points"][0]["cut"] == points[0]["cut"]
+    assert not (run / "predictions" / "test_working_points.json").exists()
+
+
+def test_cuts_of_all_jets_and_of_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", str(run), "--cuts=mixed:all"]) == 0
+    cuts = read(run / "predictions" / "mixed_working_points.json")
+    assert cuts.within is None
+    assert cuts.flat["Db"][0].field == "pt"
+    assert "no test sample of that name (did you mean 'mixed'?)" in fails(["test", str(run), "--cuts=mixd"], capsys)
+    assert "no range '7' to make the cuts in" in fails(["test", str(run), "--cuts=mixed:7"], capsys)
+    assert "cannot read the working points" in fails(["test", str(run), "--cuts=absent.json"], capsys)
+    assert "edges that rise" in fails(["test", str(run), "--ranges=pt"], capsys)
+    assert "--ranges" in fails(["test", str(run), "--ranges=px=1,2"], capsys)

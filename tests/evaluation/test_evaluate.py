@@ -13,13 +13,14 @@ import pytest
 from salt_like.errors import UserError
 from salt_like.evaluation import reader
 from salt_like.evaluation.contents import Contents, TaskRecord
-from salt_like.evaluation.evaluate import evaluate
+from salt_like.evaluation.evaluate import evaluate, make_cuts
 from salt_like.evaluation.metric import Metric
+from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.reader import PredictionFile, decode
 from salt_like.evaluation.regression import regress
-from salt_like.evaluation.rejection import WorkingPoint
-from salt_like.evaluation.results import Cuts, Evaluation
+from salt_like.evaluation.results import Evaluation
 from salt_like.evaluation.table import headline, listings, with_error
+from salt_like.evaluation.working_points import Cuts, WorkingPoint
 from salt_like.spec import DataSpec, Discriminant, Label, Output, Stream, Variable
 
 FLAVOURS = ("ujets", "cjets", "bjets")
@@ -162,14 +163,13 @@ def test_regression_of_constituents_looks_at_those_that_the_model_saw(tmp_path: 
 def test_discriminants_of_missing_classes_are_left_out(tmp_path: Path) -> None:
     found = evaluate(file(tmp_path / "a.h5"))
     assert [one.discriminant.name for one in found.discriminants] == ["Db"]
-    assert found.discriminants[0].cuts_from == "ttbar"
-    assert found.cuts.sample == "ttbar"
+    assert found.discriminants[0].cuts.sample == "ttbar"
 
 
 def test_cuts_from_elsewhere(tmp_path: Path) -> None:
-    cuts = Cuts("other", {"Db": (WorkingPoint(0.7, -1e9, (-1e9, -1e9)),)})
+    cuts = Cuts("other", {"Db": (WorkingPoint(0.7, (-1e9,), ((-1e9, -1e9),)),)})
     (result,) = evaluate(file(tmp_path / "a.h5"), cuts).discriminants
-    assert result.cuts_from == "other"
+    assert result.cuts.sample == "other"
     assert result.points[0].signal_efficiency == 1
     assert result.points[0].rejections["ujets"].value == 1
 
@@ -251,7 +251,11 @@ def test_tables_say_that_weights_and_which_prior_are_used(tmp_path: Path) -> Non
     tables = listings(found)
     assert all("weighted by weight" in table.title for table in tables)
     said = "class-weighted: probabilities for 25 % ujets, 25 % cjets, 50 % bjets"
-    assert [table.title.splitlines()[1:] == [said] for table in tables] == [True, False, False, False, True]
+    assert [table.title.split(" on ")[0] for table in tables if table.title.splitlines()[1:] == [said]] == [
+        "flavour",
+        "Db",
+        "Db",
+    ]
     assert found.plain()["weight"] == "weight"
     assert found.plain()["tasks"]["flavour"]["assumed_prior"] == {"ujets": 0.25, "cjets": 0.25, "bjets": 0.5}
 
@@ -262,7 +266,7 @@ def test_tables_name_absent_classes(tmp_path: Path) -> None:
     content["tracks"]["origin"] = np.where(content["tracks"]["origin"] == 2, 0, content["tracks"]["origin"])
     titles = [table.title for table in listings(evaluate(file(tmp_path / "a.h5", content)))]
     assert titles[0] == "flavour on ttbar, 400 labelled jets; none of class bjets"
-    assert titles[2].endswith("constituents in tracks; none of class fromB, fromC")  # fromC is ignored
+    assert titles[3].endswith("constituents in tracks; none of class fromB, fromC")  # fromC is ignored
 
 
 def test_jets_without_weight_do_not_move_the_cuts(tmp_path: Path) -> None:
@@ -323,16 +327,25 @@ def test_tables_state_what_one_must_know(tmp_path: Path) -> None:
     assert headline(found).splitlines()[0] == "sample ttbar: 400 jets, model m"
     assert headline(found).endswith("GeV")
     tables = listings(found)
-    assert [len({len(row) for row in table.rows} | {len(table.headings)}) for table in tables] == [1] * 5
-    assert tables[0].title == "flavour on ttbar, 400 labelled jets"
-    assert tables[0].rows[0][0] == "cross-entropy"
-    assert tables[0].rows[0][3] == "training prior"
-    assert tables[1].rows[0][0] == "mass: bias [GeV]"
-    assert tables[3].headings == ("metric", "value", "all in one vertex", "no vertex", "the truth")
-    assert [row[0] for row in tables[3].rows[:2]] == ["pair efficiency", "pair purity"]
-    assert tables[3].rows[0][2:] == ("1", "0", "1")
-    assert tables[-1].title == "Db on ttbar = ln p(bjets) / (0.2 p(cjets) + 0.8 p(ujets)); cuts made on this sample"
-    assert [row[0] for row in tables[-1].rows] == ["60 %", "65 %", "70 %", "77 %", "85 %", "90 %"]
+    assert [len({len(row) for row in table.rows} | {len(table.headings)}) for table in tables] == [1] * 8
+    flavour, mass, mass_by_class, origin, vertices, vertices_by_class, points, scan = tables
+    assert flavour.title == "flavour on ttbar, 400 labelled jets"
+    assert flavour.rows[0][0] == "cross-entropy"
+    assert flavour.rows[0][3] == "training prior"
+    assert mass.rows[0][0] == "mass: bias [GeV]"
+    assert mass_by_class.title == "mass on ttbar by class of the jets"
+    assert [row[0] for row in mass_by_class.rows] == [name for name in FLAVOURS for _ in mass.rows]
+    assert origin.title.startswith("origin on ttbar")
+    assert vertices.headings == ("metric", "value", "all in one vertex", "no vertex", "the truth")
+    assert [row[0] for row in vertices.rows[:2]] == ["pair efficiency", "pair purity"]
+    assert vertices.rows[0][2:] == ("1", "0", "1")
+    assert [row[:2] for row in vertices_by_class.rows[:2]] == [
+        ("ujets", "vertex efficiency"),
+        ("ujets", "vertex purity"),
+    ]
+    assert points.title == "Db on ttbar = ln p(bjets) / (0.2 p(cjets) + 0.8 p(ujets)); cuts made on this sample"
+    assert [row[0] for row in points.rows] == ["60 %", "65 %", "70 %", "77 %", "85 %", "90 %"]
+    assert scan.title == ("Db on ttbar against the fraction of cjets (used: 0.2), 70 % bjets efficiency on these jets")
 
 
 @pytest.mark.parametrize(
@@ -352,3 +365,111 @@ def test_digits(value: float, error: float, text: str) -> None:
 def test_evaluation_imports_no_torch() -> None:
     code = "import sys, salt_like.evaluation.table; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+RANGES = (Range("pt", 20.0, 60.0, "GeV"), Range("pt", 60.0, float("inf"), "GeV"))
+
+
+def test_a_range_is_like_a_file_of_its_jets(tmp_path: Path) -> None:
+    content, changes = with_track_regression(arrays())
+    content["jets"]["weight"] = 1 + np.arange(N) % 3
+    found = evaluate(file(tmp_path / "a.h5", content, weight="weight", **changes), ranges=RANGES)
+    assert [part.within for part in found.parts] == list(RANGES)
+    for part in found.parts:
+        inside = part.within.contains(content["jets"]["pt"])
+        assert part.jets == inside.sum() > 100
+        path = tmp_path / "part.h5"
+        some = {name: array[inside] for name, array in content.items()}
+        alone = evaluate(file(path, some, weight="weight", **changes), found.discriminants[0].cuts)
+        expected, result = alone.plain(), found.plain()["by_range"][found.parts.index(part)]
+        assert result["ranges"] == expected["ranges"]
+        assert result["effective_jets"] == pytest.approx(expected["effective_jets"])
+        for key in ("points", "flat", "curve"):
+            assert result["discriminants"]["Db"][key] == expected["discriminants"]["Db"][key], key
+        for name, task in result["tasks"].items():
+            for metric, other in zip(task["metrics"], expected["tasks"][name]["metrics"], strict=True):
+                assert metric["value"] == pytest.approx(other["value"]), (name, metric["name"])
+
+
+def test_cuts_are_made_in_the_first_range_that_has_jets(tmp_path: Path) -> None:
+    content = arrays()
+    path = file(tmp_path / "a.h5", content)
+    (result,) = evaluate(path, ranges=RANGES).discriminants
+    assert (result.cuts.sample, result.cuts.within, result.cuts.sources) == ("ttbar", RANGES[0], ("a.h5", "b.h5"))
+    jets = content["jets"]
+    is_b = (jets["flavour"] == 5) & RANGES[0].contains(jets["pt"])
+    values = np.log(jets["m_pbjets"] / (0.2 * jets["m_pcjets"] + 0.8 * jets["m_pujets"]))
+    for point in result.points:
+        assert (values[is_b] >= point.cut - 1e-6).mean() == pytest.approx(point.efficiency, abs=1 / is_b.sum())
+    assert [point.made.field for point in result.flat] == ["pt"] * 6
+    empty = (Range("pt", 1e6, 2e6), *RANGES)
+    assert evaluate(path, ranges=empty).discriminants[0].cuts.within == RANGES[0]
+    whole = make_cuts(path, RANGES, within=None)
+    assert whole.within is None
+    assert whole.points == make_cuts(path).points
+    assert whole.flat["Db"]
+    assert not make_cuts(path).flat
+
+
+def test_scan_only_where_the_cuts_are_made(tmp_path: Path) -> None:
+    found = evaluate(file(tmp_path / "a.h5"), ranges=RANGES)
+    assert [part.discriminants[0].scan is not None for part in (found, *found.parts)] == [False, True, False]
+    other = evaluate(file(tmp_path / "b.h5", sample="zprime"), found.discriminants[0].cuts, RANGES)
+    assert not any(part.discriminants[0].scan for part in (other, *other.parts))
+    assert other.parts[0].discriminants[0].points == found.parts[0].discriminants[0].points
+
+
+def test_ranges_of_no_field_and_of_no_jet(tmp_path: Path) -> None:
+    path = file(tmp_path / "a.h5")
+    with pytest.raises(UserError, match=r"no field 'weigt' of the jets to make ranges of \(did you mean 'weight'"):
+        evaluate(path, ranges=(Range("weigt", 0, 1),))
+    found = evaluate(path, ranges=(*RANGES, Range("pt", 1e6, 2e6)))
+    assert found.parts[2].jets == 0
+    assert all(not task.metrics for task in found.parts[2].tasks)
+    assert listings(found, flat=True)
+
+
+def test_working_points_of_something_else_are_refused(tmp_path: Path) -> None:
+    path = file(tmp_path / "a.h5")
+    cuts = make_cuts(path)
+    with pytest.raises(UserError, match="are of model 'n', the predictions of 'm'"):
+        evaluate(path, replace(cuts, model="n"))
+    changed = {"Db": Discriminant("Db", "bjets", {"cjets": 0.1, "ujets": 0.9})}
+    with pytest.raises(UserError, match="the working points of Db are of another discriminant"):
+        evaluate(path, replace(cuts, definitions=changed))
+
+
+def test_by_class_is_like_a_file_of_that_class(tmp_path: Path) -> None:
+    content, changes = with_track_regression(arrays())
+    content["jets"]["weight"] = 1 + np.arange(N) % 3
+    found = evaluate(file(tmp_path / "a.h5", content, weight="weight", **changes))
+    for raw, name in zip((0, 4, 5), FLAVOURS, strict=True):
+        some = {key: array[content["jets"]["flavour"] == raw] for key, array in content.items()}
+        alone = evaluate(file(tmp_path / f"{name}.h5", some, weight="weight", **changes))
+        for task in ("mass", "vertices", "d0"):
+            (result,) = (one for one in found.tasks if one.task == task)
+            expected = named(alone, task)
+            assert len(result.by_class[name]) >= 3
+            for metric in result.by_class[name]:
+                assert metric.value == pytest.approx(expected[metric.name].value, nan_ok=True), (task, metric.name)
+                assert metric.error == pytest.approx(expected[metric.name].error, nan_ok=True), (task, metric.name)
+
+
+def test_tables_by_range(tmp_path: Path) -> None:
+    found = evaluate(file(tmp_path / "a.h5"), ranges=RANGES)
+    tables = {table.title.partition(" = ")[0].partition(";")[0]: table for table in listings(found, flat=True)}
+    flavour = tables["flavour on ttbar by range"]
+    first, second = found.parts
+    assert flavour.headings[1:] == (
+        "all 400 jets",
+        f"20 ≤ pt < 60 GeV, {first.jets} jets",
+        f"pt ≥ 60 GeV, {second.jets} jets",
+    )
+    assert flavour.rows[1][2].startswith(f"{named(first, 'flavour')['accuracy'].value:.3f} ± ")
+    assert flavour.rows[1][2].endswith(f"({named(first, 'flavour')['accuracy'].baseline:.4g})")
+    points, flats = (table for table in listings(found, flat=True) if table.title.startswith("Db on ttbar = "))
+    assert points.title.endswith("cuts made on this sample, 20 ≤ pt < 60 GeV")
+    assert [row[0] for row in points.rows] == ["all"] * 6 + ["20 ≤ pt < 60 GeV"] * 6 + ["pt ≥ 60 GeV"] * 6
+    assert len({row[3] for row in points.rows if row[1] == "70 %"}) == 1
+    assert flats.title.endswith("cuts made on this sample for the same efficiency in 1 bins of pt")
+    assert any(title.startswith("Db on ttbar, 20 ≤ pt < 60 GeV against the fraction of cjets") for title in tables)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from salt_like.evaluation.rejection import FEWEST, Rejection, apply, discriminant, working_points
+from salt_like.evaluation.rejection import FEWEST, Rejection, apply, discriminant
 from salt_like.evaluation.statistics import clopper_pearson, upper_limit
+from salt_like.evaluation.working_points import fixed
 
 CLASSES = ("ujets", "cjets", "bjets")
 
@@ -44,25 +45,25 @@ def test_cut_is_the_highest_that_keeps_enough_signal(levels: int | None) -> None
     if levels:
         values = np.round(values * levels / 5)
     signal = values[labels == 2]
-    for point in working_points(signal):
-        assert (signal >= point.cut).mean() >= point.efficiency
-        assert (signal > point.cut).mean() < point.efficiency
-        assert point.shifted[0] >= point.cut >= point.shifted[1]
+    for point in fixed(signal):
+        assert (signal >= point.cuts[0]).mean() >= point.efficiency
+        assert (signal > point.cuts[0]).mean() < point.efficiency
+        assert point.shifted[0][0] >= point.cuts[0] >= point.shifted[0][1]
 
 
 def test_every_jet_passes_at_full_efficiency_and_none_has_no_points() -> None:
     signal = np.random.default_rng(0).normal(size=37)
-    assert working_points(signal, efficiencies=[1.0])[0].cut == signal.min()
-    assert working_points(np.zeros(0)) == []
+    assert fixed(signal, efficiencies=[1.0])[0].cuts == (signal.min(),)
+    assert fixed(np.zeros(0)) == []
 
 
 def test_rejection_against_a_loop() -> None:
     values, labels = jets(3000)
-    points = working_points(values[labels == 2])
+    points = fixed(values[labels == 2])
     for point, made in zip(apply(points, values, labels, CLASSES, "bjets"), points, strict=True):
         assert point.signal_efficiency == pytest.approx(made.efficiency, abs=1e-3)
         for index, name in enumerate(CLASSES[:2]):
-            passing = sum(1 for v, k in zip(values, labels, strict=True) if k == index and v >= made.cut)
+            passing = sum(1 for v, k in zip(values, labels, strict=True) if k == index and v >= made.cuts[0])
             total = int((labels == index).sum())
             found = point.rejections[name]
             assert not found.limit
@@ -75,7 +76,7 @@ def test_rejection_against_a_loop() -> None:
 def test_few_passing_jets_give_a_limit() -> None:
     values = np.concatenate([np.full(100, 5.0), np.zeros(400), np.full(FEWEST - 1, 9.0)])
     labels = np.concatenate([np.full(100, 2), np.zeros(400 + FEWEST - 1)]).astype(int)
-    points = working_points(values[labels == 2], efficiencies=[0.7])
+    points = fixed(values[labels == 2], efficiencies=[0.7])
     (point,) = apply(points, values, labels, CLASSES, "bjets")
     rejection = point.rejections["ujets"]
     assert rejection.limit
@@ -90,10 +91,8 @@ def test_weights_are_like_repetitions() -> None:
     repeat = np.random.default_rng(1).integers(1, 4, 900)
     weights = repeat.astype(float)
     many, classes = np.repeat(values, repeat), np.repeat(labels, repeat)
-    weighted = apply(
-        working_points(values[labels == 2], weights[labels == 2]), values, labels, CLASSES, "bjets", weights
-    )
-    repeated = apply(working_points(many[classes == 2]), many, classes, CLASSES, "bjets")
+    weighted = apply(fixed(values[labels == 2], weights[labels == 2]), values, labels, CLASSES, "bjets", weights)
+    repeated = apply(fixed(many[classes == 2]), many, classes, CLASSES, "bjets")
     for one, other in zip(weighted, repeated, strict=True):
         assert one.cut == other.cut
         assert one.signal_efficiency == pytest.approx(other.signal_efficiency)
@@ -104,7 +103,7 @@ def test_weights_are_like_repetitions() -> None:
 
 def test_a_cut_from_elsewhere_is_applied_unchanged() -> None:
     values, labels = jets(2000)
-    points = working_points(values[labels == 2])
+    points = fixed(values[labels == 2])
     for point in apply(points, values - 0.5, labels, CLASSES, "bjets"):
         assert point.signal_efficiency < point.efficiency - 0.05
 
@@ -114,7 +113,7 @@ def test_interval_covers_the_truth() -> None:
     inside = 0
     for seed in range(300):
         values, labels = jets(1500, seed)
-        (point,) = apply(working_points(values[labels == 2], efficiencies=[0.7]), values, labels, CLASSES, "bjets")
+        (point,) = apply(fixed(values[labels == 2], efficiencies=[0.7]), values, labels, CLASSES, "bjets")
         rejection = point.rejections["ujets"]
         inside += rejection.low <= truth <= rejection.high
     assert inside / 300 == pytest.approx(0.70, abs=0.07)
@@ -124,5 +123,5 @@ def test_as_text_and_json() -> None:
     assert str(Rejection(12.345, 11.9, 13.1, False, 100, 1000)) == "12.35 +0.75 -0.45"
     assert str(Rejection(1234.5, 1200.0, 1300.0, False, 100, 1000)) == "1234 +66 -34"
     values, labels = jets(300)
-    (point,) = apply(working_points(values[labels == 2], efficiencies=[0.7]), values, labels, CLASSES, "bjets")
+    (point,) = apply(fixed(values[labels == 2], efficiencies=[0.7]), values, labels, CLASSES, "bjets")
     assert set(point.plain()["rejections"]) == {"ujets", "cjets"}
