@@ -19,6 +19,7 @@ COMMANDS = {
     "fit": "train a tagger from a configuration",
     "test": "metrics and predictions of a run on a labelled file",
     "predict": "predictions of a run on any file",
+    "compare": "two runs on the same jets, with intervals",
     "inspect": "what a data file, a configuration or a run contains",
     "bench": "speed of a configuration or a run",
     "simulate": "make jets for training: collisions in a parametrised detector",

@@ -1,0 +1,168 @@
+"""`train compare`: two runs, or two prediction files, on the same jets."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from salt_like.cli import arguments as command_line
+from salt_like.cli import table
+from salt_like.cli.predict import positive
+from salt_like.cli.progress import progress
+from salt_like.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from salt_like.evaluation.comparison import Comparison
+    from salt_like.evaluation.paired import Compared
+    from salt_like.evaluation.reader import PredictionFile
+
+_EPILOG = """\
+Runs need predictions of `train test` on the same files. Both see the same resamples of the events; a difference is
+shown where the 95 % interval leaves out 1 (ratios) or 0 (differences). It is that of these two trainings: another seed
+may differ by as much."""
+WORSE = 1
+
+
+def parser() -> command_line.Parser:
+    """The options of `train compare`."""
+    made = command_line.Parser(
+        "compare", "Compares rejections, cross-entropy and AUC of two taggers on the same jets.", epilog=_EPILOG
+    )
+    made.add_argument("first", metavar="RUN_A", help="folder of a run, or a prediction file")
+    made.add_argument("second", metavar="RUN_B", help="what is compared with it")
+    made.add_argument("--sample", metavar="NAME", help="test sample of both runs, where there are several")
+    made.add_argument("--range", metavar="FIELD=LOW,HIGH", help="only jets in a range, such as pt=20000,250000")
+    made.add_argument("--resamples", type=positive, default=1000, metavar="N", help="resamples of the events (1000)")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples (0)")
+    made.add_argument("--json", metavar="FILE", help="write the numbers there too")
+    made.add_argument(
+        "--fail-if-worse",
+        type=_ratio,
+        metavar="X",
+        help="exit code 1 unless B is shown to keep X of every rejection of A: lower end of the 95 %% interval of B/A",
+    )
+    return made
+
+
+def _ratio(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ArgumentTypeError(f"a positive ratio such as 0.95, not '{text}'")
+    return value
+
+
+def main(arguments: list[str]) -> int:
+    """Compares.
+
+    Args:
+        arguments: What follows `train compare`.
+
+    Returns:
+        The exit code: 1 where ``--fail-if-worse`` is given and a rejection may be worse than that.
+
+    Raises:
+        UserError: Something in the arguments is wrong, or the jets differ.
+    """
+    options = parser().strict(arguments)
+    from salt_like.evaluation.comparison import compare
+
+    first, second = _open(options.first, options.second, options.sample)
+    if options.range:
+        first, second = _within(options.range, first, second)
+    with progress("resampling") as report:
+        found = compare(first, second, options.resamples, options.seed, report)
+    table.show([*_tables(found), *found.notes])
+    if options.json:
+        from salt_like.atomic import write_atomically
+
+        with write_atomically(Path(options.json)) as temporary:
+            temporary.write_text(json.dumps(found.plain(), indent=2) + "\n", encoding="utf-8")
+        print(f"numbers: {options.json}")
+    return 0 if options.fail_if_worse is None else _judge(found, options.fail_if_worse)
+
+
+def _open(first: str, second: str, sample: str | None) -> tuple[PredictionFile, PredictionFile]:
+    from salt_like.evaluation.reader import PredictionFile
+
+    choices = [_choices(Path(one).expanduser()) for one in (first, second)]
+    given = [one for one in choices if len(one) > 1 or "" not in one]
+    if sample is None:
+        common = sorted(set.intersection(*(set(one) for one in given))) if given else [""]
+        if len(common) != 1:
+            raise UserError(
+                f"{'several samples' if common else 'no sample'} in common: give one with --sample\n"
+                f"A: {', '.join(choices[0]) or 'none'}\nB: {', '.join(choices[1]) or 'none'}"
+            )
+        sample = common[0]
+    files = []
+    for name, one in zip((first, second), choices, strict=True):
+        if "" not in one and sample not in one:
+            raise UserError(
+                f"no predictions of sample '{sample}' in {name}{nearest(sample, one)}\n"
+                f"there are: {', '.join(one) or 'none'}; `train test` makes them"
+            )
+        files.append(PredictionFile(one.get("") or one[sample]))
+    return files[0], files[1]
+
+
+def _choices(path: Path) -> dict[str, Path]:
+    """Prediction files of a run by sample; under no name, the file itself."""
+    if path.is_file():
+        return {"": path}
+    from salt_like.training.run import open_run
+
+    return {one.stem: one for one in sorted(open_run(path).predictions.glob("*.h5"))}
+
+
+def _within(text: str, first: PredictionFile, second: PredictionFile) -> tuple[PredictionFile, PredictionFile]:
+    from salt_like.evaluation.ranges import parse
+
+    ranges = parse(text)
+    if len(ranges) != 1:
+        raise UserError(f"--range {text}: one range has two edges, such as pt=20000,250000")
+    return first.within(ranges[0]), second.within(ranges[0])
+
+
+def _tables(found: Comparison) -> list[table.Table | str]:
+    unit = "events" if found.by_event else "jets"
+    head = (
+        f"sample {found.sample}: {found.jets} jets of {found.events} {unit}, {found.resamples} resamples, "
+        f"seed {found.seed}\n  A: {found.models[0]}, {found.files[0]}\n  B: {found.models[1]}, {found.files[1]}"
+    )
+    headings = ("A", "B", "68 %", "95 %", "verdict")
+    parts: list[table.Table | str] = [head]
+    for title, change, rows in (
+        ("rejections, each with its own cut on these jets", "B/A", found.ratios),
+        ("other metrics", "B - A", found.differences),
+    ):
+        cells = [_cells(one) for one in rows]
+        if cells:
+            parts.append(table.Table(title, ("", *headings[:2], change, *headings[2:]), cells, frozenset({0, 6})))
+    return parts
+
+
+def _cells(one: Compared) -> tuple[str, ...]:
+    change = one.change
+    form = "{:.3f}" if one.neutral else "{:+.4f}"
+    value, *ends = (form.format(x) for x in (change.value, change.low68, change.high68, change.low95, change.high95))
+    within = [f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"] if one.conclusive else ["", ""]
+    return (one.name, f"{one.first:.4g}", f"{one.second:.4g}", value if one.conclusive else "", *within, one.verdict)
+
+
+def _judge(found: Comparison, least: float) -> int:
+    """Whether B is shown not to be worse; numbers of too few jets show nothing either way."""
+    known = [one for one in found.ratios if one.conclusive]
+    worse = [one.name for one in known if one.change.low95 < least]
+    if not known:
+        print("no rejection has enough passing jets: nothing is shown about B")
+        return WORSE
+    if worse:
+        print(f"not shown that B keeps {least:g} of A: {'; '.join(worse)}")
+        return WORSE
+    print(f"B keeps {least:g} of A in all {len(known)} rejections with enough jets")
+    return 0
