@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from salt_like.reweighting import Reweighting
+
 SCHEMA_VERSION = 1
 
 LabelKind = Literal["class", "real", "index"]
@@ -211,6 +213,7 @@ class DataSpec:
         discriminants: Combinations of the class probabilities of the global stream.
         event: Fields of the global stream that together identify an event.
         units: Units of the training file as it states them.
+        reweighting: Weights of jets by class and kinematics in training; ``None`` for none.
         version: Schema version of this description.
     """
 
@@ -219,6 +222,7 @@ class DataSpec:
     discriminants: tuple[Discriminant, ...] = ()
     event: tuple[str, ...] = ()
     units: str = ""
+    reweighting: Reweighting | None = None
     version: int = SCHEMA_VERSION
 
     @property
@@ -266,6 +270,7 @@ class DataSpec:
             discriminants=tuple(Discriminant(**one) for one in plain["discriminants"]),
             event=tuple(plain["event"]),
             units=plain["units"],
+            reweighting=None if plain.get("reweighting") is None else Reweighting.from_dict(plain["reweighting"]),
             version=version,
         )
 

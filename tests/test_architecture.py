@@ -15,7 +15,7 @@ import salt_like
 PACKAGE = Path(salt_like.__file__).parent
 # from left to right: a part may import what stands in its own layer or to its left
 LAYERS = [
-    {"version", "errors", "atomic"},
+    {"version", "errors", "atomic", "reweighting"},
     {"spec", "batch"},
     {"blocks"},
     {"compiled"},
@@ -27,7 +27,20 @@ LAYERS = [
     {"loading"},
     {"cli"},
 ]
-LIBRARY = {"spec", "batch", "blocks", "compiled", "sets", "nn", "tokenizers", "encoders", "tasks", "tagger", "errors"}
+LIBRARY = {
+    "reweighting",
+    "spec",
+    "batch",
+    "blocks",
+    "compiled",
+    "sets",
+    "nn",
+    "tokenizers",
+    "encoders",
+    "tasks",
+    "tagger",
+    "errors",
+}
 LIBRARY_MAY_IMPORT = {
     "torch",
     "torch_geometric",

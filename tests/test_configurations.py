@@ -127,8 +127,9 @@ def test_learns_flavour_from_the_right_labels_and_nothing_from_permuted_ones(nam
     rows = train(work / name, name, SAMPLES / "train.h5")
     final = rows[-1]["val/jets_classification/loss"]
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
-    # 1,496 validation jets: the statistical error of a cross-entropy is about 0.02
-    assert final < prior_entropy() - 0.045
+    # 1,496 validation jets: the statistical error of a cross-entropy is about 0.02; jet variables tell little where the
+    # flavours have the same pt and eta, and what they tell is seen below, jet by jet
+    assert final < prior_entropy() - (0.045 if name in WITH_TRACKS else 0.015)
     if name in WITH_TRACKS:
         assert final < dense - 0.04
     right, error = gain(work / name, SAMPLES / "val.h5")

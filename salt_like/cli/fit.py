@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from salt_like.cli import arguments as command_line
 from salt_like.cli import configuration as configurations
-from salt_like.cli import paths, run_folder, shipped
+from salt_like.cli import paths, reweighted, run_folder, shipped
 from salt_like.cli.progress import shown
 from salt_like.cli.resume import Resumed
+from salt_like.cli.table import show
 from salt_like.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def main(arguments: list[str]) -> int:
         _check_optimizer(parsed.model)
         _check_weights(parsed)
         trainer = _trainer(parsed, run, shlex.join(["train", "fit", *arguments]))
+        if parsed.data.spec.reweighting is not None and trainer.is_global_zero:
+            show([reweighted.summary(parsed.data.spec.reweighting)])
         was_there = folder.exists()
         run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())
         try:

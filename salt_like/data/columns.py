@@ -27,6 +27,7 @@ class Columns:
         weights: Weight of each jet, ``(n,)`` float32; ``None`` when all are 1.
         events: Hash of the fields that identify the event, ``(n,)`` uint64; ``None`` when the file has none.
         positions: Slot of each kept constituent in the file's row, per set stream ``(T,)`` int32.
+        cells: Cell of class and kinematics (`Reweighting`), ``(n,)`` int64, -1 for none; ``None`` without reweighting.
     """
 
     rows: Array
@@ -36,6 +37,7 @@ class Columns:
     weights: Array | None = None
     events: Array | None = None
     positions: dict[str, Array] = field(default_factory=dict)
+    cells: Array | None = None
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
@@ -62,6 +64,7 @@ class Columns:
             weights=_joined([part.weights for part in parts]),
             events=_joined([part.events for part in parts]),
             positions={name: np.concatenate([part.positions[name] for part in parts]) for name in first.positions},
+            cells=_joined([part.cells for part in parts]),
         )
 
     def split(self, sizes: Sequence[int]) -> list[Columns]:
@@ -93,6 +96,7 @@ class Columns:
             weights=None if self.weights is None else take(None, self.weights),
             events=None if self.events is None else take(None, self.events),
             positions={name: take(name, values) for name, values in self.positions.items()},
+            cells=None if self.cells is None else take(None, self.cells),
         )
 
 

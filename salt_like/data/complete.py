@@ -12,8 +12,10 @@ import yaml
 
 from salt_like.data.config import DataConfig, LabelConfig
 from salt_like.data.labels import from_convention
+from salt_like.data.spectra import effective_counts, weighed
 from salt_like.data.statistics import Range, Statistics
 from salt_like.errors import UserError, nearest
+from salt_like.reweighting import Reweighting
 from salt_like.spec import DataSpec, Label, Stream, Variable
 
 
@@ -37,11 +39,15 @@ def complete(
 
     Raises:
         UserError: A variable or target is constant, there are no constituents, a class is absent, or an entry of
-            `norm_dict` or `class_dict` is missing.
+            `norm_dict` or `class_dict` is missing, or jets cannot be reweighted as wanted.
     """
     norm = None if norm_dict is None else _Table(norm_dict, "norm_dict")
     weights = None if class_dict is None else _Table(class_dict, "class_dict")
     streams = tuple(_stream(stream, statistics, norm, source) for stream in draft.streams)
+    reweighting = None
+    if draft.reweighting is not None and statistics.spectra is not None:
+        reweighting = weighed(draft.reweighting, statistics.spectra, source)
+        statistics = _reweighted(statistics, reweighting, draft.global_stream.name)
     labels = tuple(
         _real(label, statistics, source)
         if label.kind == "real"
@@ -50,7 +56,22 @@ def complete(
         else label
         for label in draft.labels
     )
-    return replace(draft, streams=streams, labels=labels)
+    return replace(draft, streams=streams, labels=labels, reweighting=reweighting)
+
+
+def _reweighted(statistics: Statistics, reweighting: Reweighting, jets: str) -> Statistics:
+    """The same with the class counts that the loss sees; those of the reweighted label itself do not change."""
+    sums = {} if statistics.spectra is None else statistics.spectra.labels
+    counts = {
+        stream: {
+            key: found
+            if (stream, key) == (jets, reweighting.label)
+            else [one / statistics.weight_scale for one in effective_counts(reweighting, sums[stream][key])]
+            for key, found in some.items()
+        }
+        for stream, some in statistics.counts.items()
+    }
+    return replace(statistics, counts=counts)
 
 
 def _stream(stream: Stream, statistics: Statistics, norm: _Table | None, source: str) -> Stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from salt_like.spec import Request
 
@@ -42,6 +42,26 @@ class LabelConfig:
     allow_absent: bool = False
 
 
+@dataclass(frozen=True)
+class ReweightConfig:
+    """How jets are weighted so that all classes have the same kinematics.
+
+    Args:
+        label: Label of the jets that holds the class.
+        bins: Variable of the jets (a field, an expression such as ``abs(eta)``, or ``abs_eta`` for the same) → edges of
+            its bins in the file's unit; what is outside belongs to the first and the last bin.
+        target: ``mean`` of the classes' distributions, ``flat`` over the bins, or the class whose distribution all get.
+        mode: ``weights`` multiplies the loss of each jet, ``sampling`` draws each jet as often.
+        max_weight: Largest weight; each class keeps its sum of weights, so the mean of a class is 1.
+    """
+
+    label: str
+    bins: Mapping[str, Sequence[float]]
+    target: str = "mean"
+    mode: Literal["weights", "sampling"] = "weights"
+    max_weight: float = 20.0
+
+
 VariableEntry: TypeAlias = VariableConfig | str | None
 StreamInputs: TypeAlias = Sequence[str] | Mapping[str, VariableEntry]
 
@@ -63,6 +83,7 @@ class DataConfig:
         weight: Field of the global stream with the weight of each jet.
         allow_truth_inputs: Truth fields that may be inputs, as ``field`` or ``stream.field``.
         discriminants: Name → ``{signal: class, background: {class: fraction}}``; ``None`` for the usual ones.
+        reweight: How jets are weighted by class and kinematics; ``None`` for not at all.
     """
 
     inputs: Mapping[str, StreamInputs]
@@ -77,6 +98,7 @@ class DataConfig:
     weight: str | None = None
     allow_truth_inputs: Sequence[str] = ()
     discriminants: Mapping[str, Mapping[str, object]] | None = None
+    reweight: ReweightConfig | None = None
 
 
 def request(plain: Mapping[str, Any]) -> Request:

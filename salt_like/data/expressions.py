@@ -47,34 +47,30 @@ _CONDITIONS = ("isnan", "isfinite")
 _CONSTANTS = {"pi": np.pi, "inf": np.inf, "nan": np.nan}
 
 
-class Expression:
-    """A condition on the fields of a stream, compiled once.
-
-    Numbers, fields, ``+ - * / // % **``, comparisons (chained as well), ``in [...]``, ``and``, ``or``, ``not``, ``&``,
-    ``|``, ``~`` and the functions abs, sqrt, log, log10, exp, min, max, isnan, isfinite. Every comparison with a NaN is
-    false, ``!=`` and ``not in`` included.
+class _Compiled:
+    """A text compiled once.
 
     Args:
-        text: The expression.
+        text: The text.
         asked: The YAML key, for messages.
-
-    Raises:
-        UserError: The text is not such an expression; the message points at the place.
     """
 
     def __init__(self, text: str, asked: str = "") -> None:
         self.text = text
         self.asked = asked
         compiler = _Compiler(text, asked)
-        self._run = compiler.condition(compiler.tree)
+        self._run = self._compiled(compiler)
         self.fields: tuple[str, ...] = tuple(compiler.fields)
 
-    def __call__(self, rows: Mapping[str, NDArray[Any]] | NDArray[np.void]) -> NDArray[np.bool_]:
-        """True where the condition holds, shaped as the fields; `rows` has them by name."""
+    @staticmethod
+    def _compiled(compiler: _Compiler) -> Step:
+        raise NotImplementedError
+
+    def _evaluated(self, rows: Mapping[str, NDArray[Any]] | NDArray[np.void], kind: type) -> NDArray[Any]:
         with np.errstate(all="ignore"):
             result = self._run(rows)
         shape = rows.shape if isinstance(rows, np.ndarray) else np.shape(next(iter(rows.values())))
-        return np.broadcast_to(np.asarray(result, bool), shape)
+        return np.broadcast_to(np.asarray(result, kind), shape)
 
     def check(self, known: Iterable[str], where: str) -> None:
         """Refuse fields that `where` does not have.
@@ -89,10 +85,46 @@ class Expression:
                 raise UserError(f"no field '{name}'{nearest(name, names)} in {where}\nused in '{self.text}'{asked}")
 
     def __repr__(self) -> str:
-        return f"Expression({self.text!r})"
+        return f"{type(self).__name__}({self.text!r})"
 
-    def __reduce__(self) -> tuple[type[Expression], tuple[str, str]]:
-        return Expression, (self.text, self.asked)
+    def __reduce__(self) -> tuple[type[_Compiled], tuple[str, str]]:
+        return type(self), (self.text, self.asked)
+
+
+class Expression(_Compiled):
+    """A condition on the fields of a stream, compiled once.
+
+    Numbers, fields, ``+ - * / // % **``, comparisons (chained as well), ``in [...]``, ``and``, ``or``, ``not``, ``&``,
+    ``|``, ``~`` and the functions abs, sqrt, log, log10, exp, min, max, isnan, isfinite. Every comparison with a NaN is
+    false, ``!=`` and ``not in`` included.
+
+    Args:
+        text: The expression.
+        asked: The YAML key, for messages.
+
+    Raises:
+        UserError: The text is not such an expression; the message points at the place.
+    """
+
+    @staticmethod
+    def _compiled(compiler: _Compiler) -> Step:
+        return compiler.condition(compiler.tree)
+
+    def __call__(self, rows: Mapping[str, NDArray[Any]] | NDArray[np.void]) -> NDArray[np.bool_]:
+        """True where the condition holds, shaped as the fields; `rows` has them by name."""
+        return self._evaluated(rows, bool)
+
+
+class Quantity(_Compiled):
+    """A number that follows from the fields of a stream, such as ``abs(eta)``, in the language of `Expression`."""
+
+    @staticmethod
+    def _compiled(compiler: _Compiler) -> Step:
+        return compiler.value(compiler.tree)
+
+    def __call__(self, rows: Mapping[str, NDArray[Any]] | NDArray[np.void]) -> NDArray[np.float64]:
+        """The number of each row, shaped as the fields; `rows` has them by name."""
+        return self._evaluated(rows, np.float64)
 
 
 class _Compiler:

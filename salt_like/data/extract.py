@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from salt_like.data.cells import CellFinder
 from salt_like.data.columns import Columns
 from salt_like.data.events import EventPart, event_hash
 from salt_like.data.expressions import Expression
@@ -65,6 +66,7 @@ class Extractor:
         weight_scale: Weights are divided by this.
         labels: False leaves labels out, so that files without truth can be read.
         part: Keep only jets of this share of all events.
+        cells: Find class and kinematic bin of each jet, where the spec has weights for them.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Extractor:
         weight_scale: float = 1.0,
         labels: bool = True,
         part: EventPart | None = None,
+        cells: bool = False,
     ) -> None:
         self.spec = spec
         self.weight = weight
@@ -95,6 +98,9 @@ class Extractor:
         for reader in (self._jets, *self._streams.values()):
             reader.check(source)
         source.require(self._jets.stream.name, own, "data.weight, data.split")
+        self.cells = CellFinder(spec.reweighting) if cells and labels and spec.reweighting is not None else None
+        if self.cells is not None:
+            source.require(self._jets.stream.name, self.cells.fields, "data.reweight")
         source.require_alike(self.streams)
 
     @property
@@ -141,6 +147,7 @@ class Extractor:
             weights=self._weights(chosen, Place(chunk.file, name, kept + chunk.first)),
             events=event_hash(chosen, self.event, chunk.run) if self.event else None,
             positions=positions,
+            cells=None if self.cells is None else self.cells(chosen, labels[name]),
         )
 
     def _weights(self, jets: Rows, place: Place) -> NDArray[np.float32] | None:

@@ -6,11 +6,12 @@ import os
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from salt_like.batch import Batch
@@ -54,12 +55,14 @@ class Preparation:
         augment: Random changes, for training only.
         seed: Seed of the whole training.
         rank: Number of this process.
+        factors: Factor on the weight of a jet of each cell, ``(cells + 1,)``; ``None`` for 1.
     """
 
     collator: Collator
     augment: Sequence[Augmentation] = ()
     seed: int = 0
     rank: int = 0
+    factors: NDArray[np.float64] | None = None
 
     def __call__(self, columns: Columns, epoch: int, batch: int) -> Batch:
         """The batch of these jets; `epoch` and `batch` (and not the worker) determine what is random."""
@@ -68,16 +71,24 @@ class Preparation:
     def batches(self, columns: Columns, sizes: Sequence[int], epoch: int, first: int) -> list[Batch]:
         """Batches of so many jets each, one after the other, of which `first` is the number of the first."""
         if not self.augment:
-            return self.collator.batches(columns, sizes)
+            return self.collator.batches(self._weighted(columns), sizes)
         parts = columns.split(sizes)
         return [self(part, epoch, batch) for batch, part in enumerate(parts, first)]
 
     def _changed(self, columns: Columns, epoch: int, batch: int) -> Columns:
+        columns = self._weighted(columns)
         if self.augment:
             random = np.random.default_rng([self.seed, epoch, batch, self.rank])
             for change in self.augment:
                 columns = change(columns, random, self.collator.spec)
         return columns
+
+    def _weighted(self, columns: Columns) -> Columns:
+        if self.factors is None:
+            return columns
+        factors = self.factors[columns.cells]
+        weights = factors if columns.weights is None else columns.weights * factors
+        return replace(columns, weights=weights.astype(np.float32))
 
 
 class PackedSteps(Steps):
@@ -90,6 +101,7 @@ class PackedSteps(Steps):
         order: Order of the jets in each epoch.
         accumulate: Batches per optimiser step; with more than one, a step is a tuple of batches.
         together: Jets of an item, unless a single step has more.
+        rates: How often a jet of each cell is drawn, ``(cells + 1,)``; ``None`` to visit each jet once.
     """
 
     def __init__(
@@ -100,7 +112,9 @@ class PackedSteps(Steps):
         order: Order,
         accumulate: int = 1,
         together: int = TOGETHER,
+        rates: NDArray[np.float64] | None = None,
     ) -> None:
+        self.rates = rates
         self.columns = columns
         self.shards = shards
         self.prepare = prepare
@@ -138,7 +152,7 @@ class PackedSteps(Steps):
         if self._windows is None or self._windows.process != os.getpid():
             worker = get_worker_info()
             alone = self.shards.world == 1 and (worker is None or worker.num_workers == 1)
-            self._windows = Windows(self.columns, () if self.prepare.augment else UNUSED, alone)
+            self._windows = Windows(self.columns, () if self.prepare.augment else UNUSED, alone, self.rates)
         if self.shards.world == 1:
             bounds = [(bounds[0][0], bounds[-1][1])]
         return Columns.concatenate([self._windows.take(self._epoch, *one) for one in bounds])

@@ -69,6 +69,7 @@ def entries_of(columns: Columns) -> dict[Entry, Array]:
     add("rows", columns.rows)
     add("weights", columns.weights)
     add("events", columns.events)
+    add("cells", columns.cells)
     for stream, values in columns.counts.items():
         add("counts", values, stream, runs=False)
     for stream, values in columns.inputs.items():
@@ -100,6 +101,7 @@ def columns_from(arrays: Mapping[Entry, Array]) -> Columns:
         weights=whole.get("weights"),
         events=whole.get("events"),
         positions=parts["positions"],
+        cells=whole.get("cells"),
     )
 
 

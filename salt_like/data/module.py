@@ -12,7 +12,7 @@ from salt_like.data.augment import Augmentation
 from salt_like.data.cache import Cache
 from salt_like.data.collate import Collator
 from salt_like.data.complete import complete
-from salt_like.data.config import DataConfig, LabelConfig, VariableConfig, request
+from salt_like.data.config import DataConfig, LabelConfig, ReweightConfig, VariableConfig, request
 from salt_like.data.loader import Loader, Preparation, Steps
 from salt_like.data.mixture import Mixture
 from salt_like.data.occurrence import check_validation, occurrence
@@ -54,6 +54,7 @@ class Data(LightningDataModule):
         event: Field or fields that identify an event; eventNumber where the file has it.
         allow_overlap: Accept training, validation and test files that share events.
         weight: Field with the weight of each jet.
+        reweight: Weights with which classes have the same kinematics: {label: flavour_label, bins: {pt: [2e4, 5e4]}}.
         defaults: Variable (or wildcard) and the value that means "not measured".
         allow_truth_inputs: Truth fields that may be inputs all the same.
         labels: Classes and ignored values of a label, by the name of its field.
@@ -94,6 +95,7 @@ class Data(LightningDataModule):
         event: str | list[str] | None = None,
         allow_overlap: bool = False,
         weight: str | None = None,
+        reweight: ReweightConfig | None = None,
         defaults: dict[str, float] | None = None,
         allow_truth_inputs: list[str] | None = None,
         labels: dict[str, LabelConfig] | None = None,
@@ -135,6 +137,7 @@ class Data(LightningDataModule):
             weight=weight,
             allow_truth_inputs=allow_truth_inputs or (),
             discriminants=discriminants,
+            reweight=reweight,
         )
         self.spec: DataSpec = spec or self._resolved(config, norm_dict, class_dict)
         pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
@@ -157,12 +160,12 @@ class Data(LightningDataModule):
         if stage in ("fit", None) and "train" not in self._steps:
             if not self.allow_overlap:
                 self._refuse_overlap()
-            self._steps["train"] = self._maker(self.augment).shuffled(self._mixture("train"))
+            self._steps["train"] = self._maker("train", self.augment).shuffled(self._mixture("train"))
         if stage in ("fit", "validate", None) and self.validates and "val" not in self._steps:
             sample = self._mixture("val")
             source = self.splits.source("val").parts[0][0]
             check_validation(occurrence(sample, self.spec, self.cache), self.spec, self._labels, source)
-            self._steps["val"] = self._maker().in_order(sample)
+            self._steps["val"] = self._maker("val").in_order(sample)
 
     def train_dataloader(self) -> Loader:
         """Shuffled batches, or tuples of `accumulate` batches; continues where `load_state_dict` says."""
@@ -179,11 +182,11 @@ class Data(LightningDataModule):
 
     def test_dataloader(self) -> list[Loader]:
         """One loader for each of `test_samples`, in the order of the files."""
-        return [self._loader(self._maker().once(sample)) for sample in self.test_samples().values()]
+        return [self._loader(self._maker("test").once(sample)) for sample in self.test_samples().values()]
 
     def predict_dataloader(self) -> list[Loader]:
         """As `test_dataloader`, but labels are neither needed nor read."""
-        return [self._loader(self._maker().once(sample)) for sample in self.test_samples(labels=False).values()]
+        return [self._loader(self._maker("test").once(sample)) for sample in self.test_samples(labels=False).values()]
 
     def teardown(self, stage: str | None = None) -> None:
         """End the workers.
@@ -206,13 +209,9 @@ class Data(LightningDataModule):
             UserError: There are no test files, or a sample has no jets.
         """
         samples = self.splits.samples("test", self.spec, self.weight_scale, labels)
-        for name, sample in samples.items():
+        for sample in samples.values():
             if sample.count() == 0:
-                selection = self.spec.global_stream.selection
-                raise UserError(
-                    f"no jets left of the {sample.rows} of the test sample '{name}'\n"
-                    f"after the selection {selection or '(none)'}\nin {sample.source.parts[0][0]}"
-                )
+                raise sample.nothing_left()
         return samples
 
     @property
@@ -279,10 +278,14 @@ class Data(LightningDataModule):
 
         self.cache.plain({"overlap": keys}, check)
 
-    def _maker(self, augment: tuple[Augmentation, ...] = ()) -> StepMaker:
+    def _maker(self, which: Which, augment: tuple[Augmentation, ...] = ()) -> StepMaker:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        prepare = Preparation(self.collator, augment, self.seed, rank)
-        return StepMaker(self.cache, self.cache_policy, prepare, self.batch_size, self.accumulate, world)
+        found = None if which == "test" else self.spec.reweighting
+        factors = None if found is None else found.factors()
+        # what training draws, validation weighs: its loss is that of the same sample, jet by jet
+        rates = factors if found is not None and found.mode == "sampling" and which == "train" else None
+        prepare = Preparation(self.collator, augment, self.seed, rank, factors if rates is None else None)
+        return StepMaker(self.cache, self.cache_policy, prepare, self.batch_size, self.accumulate, world, rates)
 
     def _loader(self, steps: Steps) -> Loader:
         loader = Loader(steps, self.workers, self.start_method, pin_memory=torch.cuda.is_available())

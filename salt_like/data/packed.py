@@ -32,6 +32,10 @@ class Held:
     def __init__(self, arrays: Mapping[Entry, Array]) -> None:
         self._arrays = arrays
 
+    def cells(self) -> Array:
+        """Cell of each jet (`Reweighting`), ``(n,)``."""
+        return next(values for entry, values in self._arrays.items() if entry.part == "cells")
+
     def take(self, index: NDArray[np.int64], leave_out: Collection[str] = ()) -> Columns:
         """The jets at `index` (positions among these), in that order, with their constituents.
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from salt_like.data.cells import resolve_reweighting
 from salt_like.data.config import DataConfig, VariableConfig, VariableEntry
 from salt_like.data.discriminants import resolve_discriminants
 from salt_like.data.expressions import Expression
@@ -55,6 +56,7 @@ def draft_spec(config: DataConfig, source: Source) -> DataSpec:
         discriminants=resolve_discriminants(config.discriminants, classes),
         event=_event(config, source),
         units=str(source.attributes.get("units", "")),
+        reweighting=resolve_reweighting(config.reweight, labels, config.global_stream, source),
     )
 
 

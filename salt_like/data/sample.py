@@ -39,6 +39,7 @@ class Sample:
         labels: False leaves labels out, so that files without truth can be read.
         part: Keep only jets of this share of all events.
         limit: Use at most this many jets after selection, shared out over the files in proportion.
+        cells: Find class and kinematic bin of each jet, where the spec has weights for them.
 
     Raises:
         UserError: A file cannot be read or lacks something that the spec needs.
@@ -55,13 +56,14 @@ class Sample:
         labels: bool = True,
         part: EventPart | None = None,
         limit: int | None = None,
+        cells: bool = False,
     ) -> None:
         self.name = name
         self.source = _source(source)
         self.spec = spec
         self.limit = limit
         self.part = part
-        self.extractor = Extractor(spec, self.source, weight, weight_scale, labels, part)
+        self.extractor = Extractor(spec, self.source, weight, weight_scale, labels, part, cells)
         self._lengths = self.source.lengths[spec.global_stream.name]
         self._ends: tuple[int, ...] | None = None
         if limit is not None and limit < 1:
@@ -107,7 +109,7 @@ class Sample:
             if progress is not None:
                 progress(min(stop + offset, last) - first, last - first)
         if kept == 0 and first == 0 and 0 < last == self.rows:
-            raise self._nothing_left()
+            raise self.nothing_left()
 
     def count(self) -> int:
         """Number of jets after selection, share of events and limit (reads at most the global stream)."""
@@ -200,6 +202,9 @@ class Sample:
             "part": None if self.part is None else dataclasses.astuple(self.part),
             "limit": self.limit,
         }
+        if extractor.cells is not None:
+            found = extractor.cells.reweighting
+            wanted["cells"] = [found.label, found.variables, found.edges]
         return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
     def _read(self, part: int, start: int, stop: int, offset: int) -> Columns:
@@ -255,7 +260,8 @@ class Sample:
             keep = self.extractor.keeps(jets)
             yield start, np.ones(len(jets), bool) if keep is None else keep
 
-    def _nothing_left(self) -> UserError:
+    def nothing_left(self) -> UserError:
+        """What to say where no jet passes the selection."""
         selection = self.spec.global_stream.selection
         share = "" if self.part is None else f" and the share {self.part.low:g} to {self.part.high:g} of the events"
         return UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -104,14 +104,23 @@ class EpochOrder:
         lasts[-1] -= ends[-1] - stop
         return firsts, lasts
 
-    def places(self, window: int) -> Indices:
-        """Which of the jets of a window's runs, counted run by run, is visited when."""
+    def places(self, window: int, rates: Callable[[], NDArray[np.float64]] | None = None) -> Indices:
+        """Which of the jets of a window's runs, counted run by run, is visited when.
+
+        Args:
+            window: Number of the window.
+            rates: Says how often each of the window's jets is to be drawn, up to a factor; ``None`` to visit each once.
+        """
         if window not in self._places:
             if len(self._places) > 1:
                 del self._places[next(iter(self._places))]
             start, stop = self._bounds(window)
             random = np.random.default_rng([self.order.seed, self.number, 1, window])
-            self._places[window] = np.arange(stop - start) if self.order.in_order else random.permutation(stop - start)
+            if rates is not None:
+                self._places[window] = drawn(random, rates())
+            else:
+                number = stop - start
+                self._places[window] = np.arange(number) if self.order.in_order else random.permutation(number)
         return self._places[window]
 
     def _bounds(self, window: int) -> tuple[int, int]:
@@ -143,6 +152,22 @@ class EpochOrder:
         visit = np.argsort(np.concatenate(keys), kind="stable")
         visit = visit[(last > first)[visit]]
         return first[visit], last[visit], np.cumsum((last - first)[visit])
+
+
+def drawn(random: np.random.Generator, rates: NDArray[np.float64]) -> Indices:
+    """As many of these jets as there are, drawn with replacement in proportion to their rates.
+
+    Args:
+        random: Where the randomness comes from.
+        rates: Not negative, ``(n,)``; all 0 counts as all alike.
+    """
+    ends = np.cumsum(rates if rates.any() else np.ones(len(rates)))
+    if not len(ends):
+        return np.zeros(0, np.int64)
+    # a product that is rounded up to the end belongs to the last jet that can be drawn
+    places = np.minimum(random.random(len(ends)) * ends[-1], np.nextafter(ends[-1], 0))
+    jets: Indices = np.searchsorted(ends, places, "right")
+    return jets
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class Splits:
                 labels=labels,
                 part=self.parts.get(which),
                 limit=limit,
+                cells=which != "test",
             )
 
         files, limit = self._files(which), self.limits.get(which)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from salt_like.data.columns import Columns
 from salt_like.data.extract import is_default
 from salt_like.data.sample import ROWS_PER_CHUNK, Progress, Sample
+from salt_like.data.spectra import Spectra, SpectraMeter
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec, Stream, Variable
 
@@ -60,6 +61,7 @@ class Statistics:
         counts: The same with each entry weighted by its jet, weights scaled to a mean absolute value of 1.
         weight_scale: Mean absolute weight of a jet.
         negative: Number of jets whose weight is negative.
+        spectra: Sums by class and kinematic bin, where jets are to be reweighted.
     """
 
     jets: int
@@ -71,6 +73,7 @@ class Statistics:
     counts: dict[str, dict[str, list[float]]]
     weight_scale: float = 1.0
     negative: int = 0
+    spectra: Spectra | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, fit for JSON."""
@@ -83,7 +86,8 @@ class Statistics:
             which: {stream: {name: Range(**one) for name, one in some.items()} for stream, some in plain[which].items()}
             for which in ("variables", "targets")
         }
-        return cls(**{**plain, **ranges})
+        spectra = None if plain.get("spectra") is None else Spectra(**plain["spectra"])
+        return cls(**{**plain, **ranges, "spectra": spectra})
 
 
 class Moments:
@@ -178,12 +182,15 @@ class _Meter:
         classes = [label for label in spec.labels if label.kind == "class"]
         self.entries = {(label.stream, label.key): np.zeros(len(label.classes), np.int64) for label in classes}
         self.counts = {(label.stream, label.key): np.zeros(len(label.classes)) for label in classes}
+        self.spectra = None if spec.reweighting is None else SpectraMeter(spec, spec.reweighting)
 
     def add(self, columns: Columns, sample: Sample) -> None:
         self.jets += len(columns)
         weights = np.ones(len(columns)) if columns.weights is None else columns.weights.astype(np.float64)
         self.weight += float(np.abs(weights).sum())
         self.negative += int((weights < 0).sum())
+        if self.spectra is not None:
+            self.spectra.add(columns, weights)
         for name in self.constituents:
             self.constituents[name] += int(columns.counts[name].sum())
         for name, moments in self.inputs.items():
@@ -217,6 +224,7 @@ class _Meter:
             counts=_nested({where: (counts / scale).tolist() for where, counts in self.counts.items()}),
             weight_scale=scale,
             negative=self.negative,
+            spectra=None if self.spectra is None else self.spectra.result(),
         )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from salt_like.data.cache import Cache, CacheUnavailableError
 from salt_like.data.loader import PackedSteps, Preparation, Steps
 from salt_like.data.mixture import Mixture
@@ -26,6 +29,7 @@ class StepMaker:
         batch_size: Jets in a batch of one process.
         accumulate: Batches per optimiser step, in training.
         world: Number of processes.
+        rates: How often a jet of each cell is drawn in training, ``(cells + 1,)``; ``None`` to visit each jet once.
     """
 
     cache: Cache
@@ -34,6 +38,7 @@ class StepMaker:
     batch_size: int
     accumulate: int = 1
     world: int = 1
+    rates: NDArray[np.float64] | None = None
 
     def shuffled(self, mixture: Mixture) -> Steps:
         """Steps of training: each epoch in another order.
@@ -44,10 +49,12 @@ class StepMaker:
         packed = self._packed(mixture, shuffle=True)
         if packed is not None:
             order = Order.of(len(packed), packed.nbytes, self.prepare.seed, self.cache.chunk)
-            return PackedSteps(packed, self._shards(len(packed)), self.prepare, order, self.accumulate)
+            shards = self._shards(len(packed))
+            return PackedSteps(packed, shards, self.prepare, order, self.accumulate, rates=self.rates)
         about = {"counts": mixture.fingerprint()}
         counts = self.cache.plain(about, lambda: {"jets": block_counts(mixture).tolist()})["jets"]
-        return StreamedSteps(mixture, counts, self._shards(sum(counts)), self.prepare, self.accumulate)
+        shards = self._shards(sum(counts))
+        return StreamedSteps(mixture, counts, shards, self.prepare, self.accumulate, rates=self.rates)
 
     def in_order(self, mixture: Mixture) -> Steps:
         """Steps of validation: the order of the files, in every epoch again.

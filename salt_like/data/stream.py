@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from salt_like.batch import Batch
 from salt_like.data.columns import Columns
 from salt_like.data.loader import Place, Preparation, Steps
-from salt_like.data.shuffle import Shards, grouped
+from salt_like.data.shuffle import Shards, drawn, grouped
 from salt_like.data.transfer import Step
 
 BLOCK = 2000  # rows that are read together
@@ -57,6 +57,7 @@ class StreamedSteps(Steps):
         accumulate: Batches per optimiser step; with more than one, a step is a tuple of batches.
         block: Rows in a block.
         window: Jets in a window.
+        rates: How often a jet of each cell is drawn in its window, ``(cells + 1,)``; ``None`` to visit each jet once.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class StreamedSteps(Steps):
         accumulate: int = 1,
         block: int = BLOCK,
         window: int = WINDOW,
+        rates: NDArray[np.float64] | None = None,
     ) -> None:
+        self.rates = rates
         self.sample = sample
         self.counts = np.asarray(counts, np.int64)
         self.shards = shards
@@ -95,7 +98,10 @@ class StreamedSteps(Steps):
         parts = [part for block in np.sort(window.blocks).tolist() for part in self._read(block)]
         columns = Columns.concatenate(parts)
         random = np.random.default_rng([self.prepare.seed, epoch, 3, number])
-        columns = columns.select(random.permutation(len(columns)))
+        if self.rates is None:
+            columns = columns.select(random.permutation(len(columns)))
+        else:
+            columns = columns.select(drawn(random, self.rates[columns.cells]))
         batches = [self._batch(columns, window, epoch, batch) for batch in window.batches]
         return [group[0] if self.accumulate == 1 else tuple(group) for group in grouped(batches, self.accumulate)]
 

@@ -6,6 +6,9 @@ import os
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
+from numpy.typing import NDArray
+
 from salt_like.data.columns import Columns
 from salt_like.data.packed import Buffers, Held, PackedColumns
 from salt_like.data.reading import PieceReader, memory_limit
@@ -21,9 +24,17 @@ class Windows:
         columns: The jets.
         leave_out: Attributes of `Columns` that nobody needs.
         alone: No other process reads the same jets at the same time.
+        rates: How often a jet of each cell is drawn, ``(cells + 1,)``; ``None`` to visit each jet once.
     """
 
-    def __init__(self, columns: PackedColumns, leave_out: Collection[str] = (), alone: bool = True) -> None:
+    def __init__(
+        self,
+        columns: PackedColumns,
+        leave_out: Collection[str] = (),
+        alone: bool = True,
+        rates: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.rates = rates
         self.columns = columns
         self.leave_out = leave_out
         self.process = os.getpid()
@@ -43,9 +54,14 @@ class Windows:
         size = epoch.order.length
         parts = []
         for window in range(start // size, max(-(-stop // size), start // size + 1)):
-            index = epoch.places(window)[max(start - window * size, 0) : stop - window * size]
-            parts.append(self._held(epoch, window).take(index, self.leave_out))
+            held = self._held(epoch, window)
+            index = self._places(epoch, window, held)[max(start - window * size, 0) : stop - window * size]
+            parts.append(held.take(index, self.leave_out))
         return Columns.concatenate(parts)
+
+    def _places(self, epoch: EpochOrder, window: int, held: Held) -> NDArray[np.int64]:
+        rates = self.rates
+        return epoch.places(window, None if rates is None else lambda: rates[held.cells()])
 
     def _held(self, epoch: EpochOrder, window: int) -> Held:
         if epoch.order.windows == 1:

@@ -17,7 +17,7 @@ from salt_like.data.columns import Columns
 from salt_like.data.manifest import Chunk, DamagedError, Entry, Manifest, entries_of, shrunk
 
 Array = NDArray[Any]
-SHRUNK = ("counts", "labels", "positions")
+SHRUNK = ("counts", "labels", "positions", "cells")
 
 
 def rechunked(parts: Iterable[Columns], size: int) -> Iterator[Columns]:

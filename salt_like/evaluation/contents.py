@@ -60,7 +60,7 @@ class Contents:
 
     def attributes(self) -> dict[str, Any]:
         """For the root of the HDF5 file; what is nested is JSON."""
-        # inputs of constituents are left out: HDF5 gives all attributes together 64 kB
+        # inputs of constituents and weights of training are left out: HDF5 gives all attributes together 64 kB
         short = tuple(one if one.is_global else replace(one, variables=()) for one in self.spec.streams)
         return {
             "format": FORMAT,
@@ -72,7 +72,7 @@ class Contents:
             "checkpoint": self.checkpoint,
             "labelled": self.labelled,
             "weight": self.weight or "",
-            "spec": json.dumps(replace(self.spec, streams=short).to_dict()),
+            "spec": json.dumps(replace(self.spec, streams=short, reweighting=None).to_dict()),
             "tasks": json.dumps([asdict(task) for task in self.tasks]),
         }
 

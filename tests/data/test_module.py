@@ -245,7 +245,7 @@ def test_no_jets_after_the_selection(make):
     with pytest.raises(UserError, match=r"no jets left of the 200 of the sample 'train'\nafter the selection pt < 0"):
         make(select={"jets": "pt < 0"})
     spec = make(select={"jets": "eventNumber < 1000"}, inputs=INPUTS).spec
-    with pytest.raises(UserError, match=r"no jets left of the 40 of the test sample 'test'\nafter the selection event"):
+    with pytest.raises(UserError, match=r"no jets left of the 40 of the sample 'test'\nafter the selection event"):
         make(spec=spec).test_dataloader()
     with pytest.raises(UserError, match=r"no jets left of the 90 of the sample 'val'"):
         make(spec=spec).val_dataloader()
