@@ -18,7 +18,7 @@ from salt_like.evaluation.statistics import (
     ratio,
 )
 
-EXACT_ROWS = 5_000_000  # constituents whose scores are kept for an exact AUC; with more, it is that of a histogram
+EXACT_ROWS = 2_000_000  # constituents whose scores are kept for an exact AUC; with more, it is that of a histogram
 TINY = float(np.finfo(np.float32).tiny)  # below this a float32 probability has lost its precision
 
 
@@ -162,7 +162,7 @@ class ClassificationSums:
 
     def _keep(self, odds: Floats, labels: NDArray[np.integer], weights: Floats) -> None:
         if self._kept is not None:
-            self._kept.append((odds.astype(np.float32), labels.astype(np.int16), weights))
+            self._kept.append((odds, labels.astype(np.int16), weights))
             if sum(len(one) for _, one, _ in self._kept) > EXACT_ROWS:
                 self._kept = None
 
@@ -179,12 +179,12 @@ class ClassificationSums:
             Metric("accuracy", *jackknife(self.confusion, accuracy), accuracy(constant), often),
             Metric("macro-F1", *jackknife(self.confusion, macro_f1), macro_f1(constant), often),
         ]
-        kept = [np.concatenate(one) for one in zip(*self._kept, strict=True)] if self._kept else None
         for index, name in enumerate(self.classes):
             area, error = jackknife(self.scores[:, index], _area)
-            if kept is not None:
-                odds, labels, weights = kept
-                area = auc(odds[:, index], labels == index, weights)[0]
+            if self._kept:
+                odds = np.concatenate([one[:, index] for one, _, _ in self._kept])
+                of_class = np.concatenate([labels == index for _, labels, _ in self._kept])
+                area = auc(odds, of_class, np.concatenate([weights for _, _, weights in self._kept]))[0]
             metrics.append(Metric(f"AUC {name} against rest", area, error, 0.5, "constant"))
         return metrics
 

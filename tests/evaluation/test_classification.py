@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from salt_like.evaluation import classification
 from salt_like.evaluation.classification import (
     ClassificationSums,
     accuracy,
@@ -143,3 +144,23 @@ def test_negative_weights_of_constituents_end_in_no_warning() -> None:
     sums.add(probabilities, labels, np.arange(400) % 4, np.full(400, -1.0))
     assert sums.metrics() == []
     assert classify(probabilities, labels, CLASSES, (), np.full(400, -1.0)) == []
+
+
+def test_auc_of_constituents_is_exact_until_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities, labels = sample(3000)
+    group = np.arange(3000) % 7
+    exact = {metric.name: metric for metric in classify(probabilities, labels, CLASSES)}
+    found = []
+    for limit in (3000, 2999):
+        monkeypatch.setattr(classification, "EXACT_ROWS", limit)
+        sums = ClassificationSums(CLASSES, groups=7)
+        for start in range(0, 3000, 1000):
+            piece = slice(start, start + 1000)
+            sums.add(probabilities[piece], labels[piece], group[piece])
+        found.append({metric.name: metric for metric in sums.metrics()})
+    kept, binned = found
+    for name in (f"AUC {one} against rest" for one in CLASSES):
+        assert kept[name].value == pytest.approx(exact[name].value, abs=1e-12)
+        assert kept[name].error == binned[name].error
+        assert binned[name].value == pytest.approx(exact[name].value, abs=1e-4)
+        assert binned[name].value != kept[name].value
