@@ -164,9 +164,8 @@ def drawn(random: np.random.Generator, rates: NDArray[np.float64]) -> Indices:
     ends = np.cumsum(rates if rates.any() else np.ones(len(rates)))
     if not len(ends):
         return np.zeros(0, np.int64)
-    # a product that is rounded up to the end belongs to the last jet that can be drawn
-    places = np.minimum(random.random(len(ends)) * ends[-1], np.nextafter(ends[-1], 0))
-    jets: Indices = np.searchsorted(ends, places, "right")
+    # a number below 1 times the end is below the end, also when rounded
+    jets: Indices = np.searchsorted(ends, random.random(len(ends)) * ends[-1], "right")
     return jets
 
 

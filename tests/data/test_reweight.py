@@ -6,12 +6,15 @@ import math
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
+import yaml
 from field_files import make_arrays, write
 from lightning import Trainer
 
+from salt_like.cli import shipped
 from salt_like.data.augment import ConstituentDropout
 from salt_like.data.cache import Cache
 from salt_like.data.config import LabelConfig, ReweightConfig
@@ -111,6 +114,29 @@ def test_all_flavours_get_the_same_spectra(make, target):
             assert distance(values, of[flavour], of[2]) < 0.02
     for flavour in range(4):  # each class keeps its sum
         assert of[flavour].sum() == pytest.approx(before[flavour].sum())
+
+
+def test_spectra_of_simulated_jets_by_the_shipped_bins(tmp_path):
+    given = yaml.safe_load((shipped.FOLDER / "quickstart.yaml").read_text())["data"]["reweight"]
+    path = shipped.FOLDER.parent / "samples" / "train.h5"
+    data = Data(
+        inputs={"jets": ["mass"]},
+        train=str(path),
+        cache_dir=str(tmp_path / "cache"),
+        requests=[FLAVOUR],
+        reweight=ReweightConfig(**given),
+    )
+    with h5py.File(path) as file:
+        jets = file["jets"][:]
+    found = by_row(data.train_dataloader())
+    weights = np.array([found[row] for row in range(len(jets))])
+    for values in (jets["pt_btagJes"].astype(float), np.abs(jets["eta_btagJes"].astype(float))):
+        for flavour in (0, 1):
+            first, second = jets["flavour_label"] == flavour, jets["flavour_label"] == 2
+            before = distance(values, first.astype(float), second.astype(float))
+            after = distance(values, np.where(first, weights, 0), np.where(second, weights, 0))
+            # some thousand jets: not every class has jets in every bin
+            assert after < min(0.03, 0.8 * before)
 
 
 @pytest.mark.parametrize("augment", [None, [ConstituentDropout("tracks", 0.3)]])
