@@ -26,6 +26,7 @@ from salt_like.spec import DataSpec, Discriminant, Label, Output, Stream, Variab
 FLAVOURS = ("ujets", "cjets", "bjets")
 ORIGINS = ("pileup", "primary", "fromB", "fromC")
 N, L = 400, 6
+RANGES = (Range("pt", 20.0, 60.0, "GeV"), Range("pt", 60.0, float("inf"), "GeV"))
 
 
 def contents(**changes: object) -> Contents:
@@ -281,18 +282,23 @@ def test_jets_without_weight_do_not_move_the_cuts(tmp_path: Path) -> None:
         assert one.signal_error == pytest.approx(other.signal_error)
 
 
-@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("size", [7, 50, 10_000])
 def test_size_of_the_pieces_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    path = file(tmp_path / "a.h5")
-    expected = evaluate(path).plain()
+    content, changes = with_track_regression(arrays())
+    path = file(tmp_path / "a.h5", content, **changes)
+    expected = evaluate(path, ranges=RANGES).plain()
     monkeypatch.setattr(reader, "JETS_PER_CHUNK", size)
-    if size == 1:
-        monkeypatch.setattr(reader, "JETS_PER_CHUNK", 50)
-    found = evaluate(path).plain()
-    assert json.dumps(found["discriminants"]) == json.dumps(expected["discriminants"])
-    for name, task in found["tasks"].items():
-        for metric, other in zip(task["metrics"], expected["tasks"][name]["metrics"], strict=True):
-            assert metric["value"] == pytest.approx(other["value"]), (name, metric["name"])
+    found = evaluate(path, ranges=RANGES).plain()
+    for part, whole in zip((found, *found["by_range"]), (expected, *expected["by_range"]), strict=True):
+        assert json.dumps(part["discriminants"]) == json.dumps(whole["discriminants"])
+        for name, task in part["tasks"].items():
+            other = whole["tasks"][name]
+            assert len(task["by_class"]) == (0 if name in ("flavour", "origin") else 3)
+            pairs = [(task["metrics"], other["metrics"])]
+            pairs += [(task["by_class"][key], other["by_class"][key]) for key in other["by_class"]]
+            for metrics, references in pairs:
+                for metric, reference in zip(metrics, references, strict=True):
+                    assert metric["value"] == pytest.approx(reference["value"]), (name, metric["name"])
 
 
 def test_jets_of_an_event_are_left_out_together(tmp_path: Path) -> None:
@@ -365,9 +371,6 @@ def test_digits(value: float, error: float, text: str) -> None:
 def test_evaluation_imports_no_torch() -> None:
     code = "import sys, salt_like.evaluation.table; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-RANGES = (Range("pt", 20.0, 60.0, "GeV"), Range("pt", 60.0, float("inf"), "GeV"))
 
 
 def test_a_range_is_like_a_file_of_its_jets(tmp_path: Path) -> None:
