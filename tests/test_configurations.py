@@ -154,7 +154,7 @@ def test_regression_beats_the_constant_with_the_right_width(work):
     with h5py.File(SAMPLES / "val.h5") as file:
         jets = file["jets"][:]
     ratio = jets["ptFromTruthJet"] / jets["pt"]
-    constant = 0.5 * (1 + np.log(2 * np.pi * ratio.var()))
+    constant = 0.5 * (1 + np.log(2 * np.pi * np.nanvar(ratio)))
     assert rows[-1]["val/jet_pt/loss"] < constant - 0.02
     assert rows[-1]["val/jet_mass/loss"] < 0.5 * rows[0]["val/jet_mass/loss"]
     assert dispatcher.main(["--debug", "test", str(work / "regression")]) == 0

@@ -151,7 +151,7 @@ def test_null_removes_a_task(capsys):
         (["--trainer.max_epochs=-2"], ["trainer: `max_epochs` must be a non-negative integer or -1"]),
         (["--trainer.strategy=ddpp"], ["trainer: You selected an invalid strategy name: `strategy='ddpp'`"]),
         (["--data.train=."], ["a folder, not a file", "its files are"]),
-        (["--data.select.jets=eventNumber < 0"], ["no jets left of the 4199"]),
+        (["--data.select.jets=eventNumber < 0"], ["no jets left of the 5000"]),
         (["--data.inputs.jets={pt: sqrt}"], ["data.inputs.jets.pt: no transform 'sqrt'", "allowed: log, log1p, asinh"]),
         (["--data.inputs.jets={pt: {transform: lg}}"], ["no transform 'lg' (did you mean 'log'?)"]),
         (

@@ -52,7 +52,7 @@ def test_what_is_read_and_written_is_shown_while_a_command_runs(tmp_path, monkey
     assert (list(logger.handlers), logger.level) == before
     for part in (
         "reading the training files once",
-        "4199/4199",
+        "5000/5000",
         "writing the needed fields to",
         "are free",
         "writing the packed copy",
