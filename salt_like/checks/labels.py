@@ -206,7 +206,7 @@ def _labelled(header: Header, main: Header | None, options: Options) -> _Labelle
         origin=origin,
         origins={name: raw for raw, name in class_names(header, origin).items()} if origin else {},
         vertex=_first(fields, "ftagTruthVertexIndex"),
-        order=next((name for name in ("pt", "pT") if name in fields), None),
+        order=next((name for name in ("pt", "pT") if name in fields and _stands_by_pt(header)), None),
         count=next(
             (name for name in (one.format(stream=header.name) for one in conventions.COUNT_FIELDS) if name in jets),
             None,
@@ -214,6 +214,11 @@ def _labelled(header: Header, main: Header | None, options: Options) -> _Labelle
         capacity=header.capacity,
         has_mask="valid" in header.fields,
     )
+
+
+def _stands_by_pt(header: Header) -> bool:
+    """Whether nothing else than falling momentum is stated, as an attribute, about the order of constituents."""
+    return str(header.attributes.get("order", "pt")).lower().startswith("pt")
 
 
 def _first(fields: Iterable[str], label: str) -> str | None:

@@ -79,8 +79,12 @@ def main(arguments: list[str]) -> int:
 
     settings = read(_settings(options), options.config or "the command line")
     out, began = Path(options.out), time.monotonic()
-    with _shown() as report:
-        produce(out, options.jets, settings, options.workers, options.resume, report)
+    try:
+        with _shown() as report:
+            produce(out, options.jets, settings, options.workers, options.resume, report)
+    except KeyboardInterrupt:
+        print(f"finished chunks are kept in {out}.parts; go on with --resume", file=sys.stderr)
+        raise
     took, size = time.monotonic() - began, out.stat().st_size / 1e6
     print(f"{options.jets} jets in {out} ({size:.1f} MB) after {_duration(took)}; cite arXiv:2203.11601, EPJC 72 1896")
     return 0

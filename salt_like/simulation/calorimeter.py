@@ -88,6 +88,7 @@ def flows(stable: Stable, tracks: Tracks, prompt: Mask, settings: DetectorSettin
     is_photon = np.repeat([True, False], [len(photons.event), len(hadrons.event)])
     pt = neutral.energy / np.cosh(neutral.eta)
     left = subtracted(neutral.event, neutral.eta, neutral.phi, pt, len(tracks.vertex), calorimeter)
+    left[left * pt < calorimeter.neutral_minimum_pt] = 0.0
     return _joined(tracks, momentum, charged, neutral, is_photon, left)
 
 

@@ -14,7 +14,7 @@ from salt_like.simulation.pileup import COMMANDS, Pool, make_pool, overlay
 from salt_like.simulation.processes import Process, process
 from salt_like.simulation.prompt import prompt_leptons
 from salt_like.simulation.seeds import DETECTOR, EVENTS, POOL, event_numbers, random_of
-from salt_like.simulation.settings import Settings
+from salt_like.simulation.settings import BeamSettings, Settings
 from salt_like.simulation.streams import streams
 from salt_like.simulation.tracker import track
 
@@ -63,7 +63,7 @@ class Chunks:
 
     def _generator(self, which: Process) -> Generator:
         if which.name not in self._generators:
-            self._generators[which.name] = Generator([*which.commands, _beams(self.settings)])
+            self._generators[which.name] = Generator([*which.commands, beams(self.settings.beam)])
         return self._generators[which.name]
 
 
@@ -87,10 +87,11 @@ def pool_of(settings: Settings) -> Pool | None:
     if settings.pileup.mean == 0:
         return None
     # always a fresh one: of diffraction it takes over tables for the energy of the collision before, if that is near
-    generator = Generator([*COMMANDS, _beams(settings)])
+    generator = Generator([*COMMANDS, beams(settings.beam)])
     particles = generator.events(settings.pileup.pool, random_of(settings.seed, POOL))
     return make_pool(particles, generator.charges(particles.pdg))
 
 
-def _beams(settings: Settings) -> str:
-    return f"Beams:eCM = {settings.beam.energy}"
+def beams(settings: BeamSettings) -> str:
+    """What tells Pythia the energy of the collisions; without it that is 14 TeV."""
+    return f"Beams:eCM = {settings.energy}"

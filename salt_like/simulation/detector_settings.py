@@ -125,6 +125,9 @@ class CalorimeterSettings(_Checked):
     hadron_threshold: float = _number(1.0, "GeV", "least energy of a neutral hadron that is kept")
     hadron_significance: float = _number(1.0, "", "what is left of a cell after tracks, in units of its resolution")
     muon_momentum: float = _number(0.1, "", "sigma(p)/p of muons behind the calorimeters", most=10.0)
+    neutral_minimum_pt: float = _number(
+        0.1, "GeV", "least transverse momentum of what is left of a neutral constituent without pile-up"
+    )
     charged_z0: float = _number(2.0, "mm", "|z0 sinθ| beyond which a track is pile-up and no constituent")
     patch: float = _number(
         0.35, "", "width in η and φ of the patches in which pile-up is subtracted", least=0.05, most=1.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -49,20 +50,30 @@ class Parts:
             resume: Whether the user wants to go on.
 
         Raises:
-            UserError: There is a folder and the user did not say so, or it is of other settings or versions.
+            UserError: There are finished chunks and the user did not say so, or they are of other settings or versions,
+                or nothing can be written there.
         """
-        path = self.folder / _ABOUT
-        if path.is_file() and not resume:
+        path, kept = self.folder / _ABOUT, len(self.finished())
+        if kept and not resume:
             raise UserError(
-                f"{len(self.finished())} chunks of an interrupted simulation are in {self.folder}\n"
+                f"finished chunks of an interrupted simulation ({kept}) are in {self.folder}\n"
                 f"go on with them: --resume; or remove that folder to begin anew"
             )
-        if path.is_file():
-            _compare(json.loads(path.read_text(encoding="utf-8")), about, self.folder)
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if before is not None and (resume or before == about):
+            _compare(before, about, self.folder)
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as temporary:
-            temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
+        try:
+            shutil.rmtree(self.folder, ignore_errors=True)  # pile-up of other settings, and no chunk
+            self.folder.mkdir(parents=True)
+            with write_atomically(path) as temporary:
+                temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise UserError(
+                f"nothing can be written to {self.folder.parent}: {error.strerror}\ngive another place to --out"
+            ) from None
 
     def finished(self) -> dict[int, int]:
         """Number of jets of each finished chunk."""
@@ -94,7 +105,7 @@ class Parts:
         shutil.rmtree(self.folder)
 
     def _chunks(self) -> Iterator[tuple[int, int, Path]]:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for name in sorted(os.listdir(self.folder)):
                 match = _NAME.fullmatch(name)
                 if match:

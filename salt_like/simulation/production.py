@@ -132,11 +132,16 @@ def _submit(
 
 
 def _failed(error: BaseException, index: int, settings: Settings, parts: Parts) -> UserError:
-    kept = f"the {len(parts.finished())} finished chunks are kept in {parts.folder}"
+    kept = f"finished chunks ({len(parts.finished())}) are kept in {parts.folder}"
     if isinstance(error, BrokenProcessPool):
         return UserError(
             f"a process was killed while it simulated chunk {index} of seed {settings.seed}, or one next to it\n"
             f"was there enough memory? each worker takes about 300 MB\n{kept}; go on with --resume"
+        )
+    if isinstance(error, OSError):
+        return UserError(
+            f"chunk {index} of seed {settings.seed} cannot be written to {parts.folder}: {error.strerror}\n"
+            f"{kept}; make room there, and go on with --resume"
         )
     first = (str(error).strip().splitlines() or [""])[0]
     return UserError(

@@ -18,6 +18,7 @@ Made = TypeVar("Made")
 
 LARGEST_SEED = 2**63 - 1
 _LARGEST_CHUNK = 10_000
+_MOST_COLLISIONS = 500
 
 
 def _at_least(name: str, value: float, least: float) -> None:
@@ -44,6 +45,7 @@ class PileupSettings:
 
     def __post_init__(self) -> None:
         _at_least("pileup.mean", self.mean, 0)
+        _at_most("pileup.mean", self.mean, _MOST_COLLISIONS)
         _at_least("pileup.pool", self.pool, 1)
 
 

@@ -61,7 +61,8 @@ def weakly_decaying(particles: Particles) -> Integers:
 def flying(particles: Particles) -> Integers:
     """Which particles are heavy hadrons or taus whose decay is displaced.
 
-    These are the ones that decay weakly and those that keep their flavour when they do, such as B_c → B_s pi.
+    These are the ones that decay weakly and those that keep their flavour when they do, such as B_c → B_s pi and
+    B_c → B_s* pi.
 
     Args:
         particles: The record.
@@ -69,16 +70,16 @@ def flying(particles: Particles) -> Integers:
     Returns:
         5, 4 or 15 for those, else 0, (P,).
     """
-    flavour = weakly_decaying(particles)
-    left = np.flatnonzero((np.abs(particles.pdg) > LIGHTEST_HEAVY) & (flavour == 0))
-    other = np.zeros_like(flavour)
-    other[left] = heavy_flavour(particles.pdg[left])
-    child = np.flatnonzero((flavour > 0) & (particles.mother1 >= 0))
+    result = weakly_decaying(particles)
+    heavy = np.flatnonzero(np.abs(particles.pdg) > LIGHTEST_HEAVY)
+    flavour = np.zeros_like(result)
+    flavour[heavy] = heavy_flavour(particles.pdg[heavy])
+    child = heavy[particles.mother1[heavy] >= 0]
     mother = particles.mother1[child]
     apart = [(place[child] != place[mother]) for place in (particles.x, particles.y, particles.z)]
-    far = mother[np.logical_or.reduce(apart) & (other[mother] == flavour[child])]
-    flavour[far] = other[far]
-    return flavour
+    far = mother[np.logical_or.reduce(apart) & (flavour[child] > 0) & (flavour[mother] == flavour[child])]
+    result[far] = flavour[far]
+    return result
 
 
 def kind(pdg: Integers) -> Integers:

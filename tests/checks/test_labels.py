@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+
+import salt_like
+from salt_like.checks.finding import Options
+from salt_like.checks.run import check
+from salt_like.data.files import Files
 
 
 def rates(report) -> dict[str, tuple[int, int, int | None]]:
@@ -42,6 +49,14 @@ def test_rates_are_those_of_loops(clean, checked):
     assert found["vertices of 2 or more tracks with more than one origin"][:2] == (wanted["mixed"], wanted["vertices"])
     assert found["jets with tracks not in falling pt"][0] == wanted["unordered"] > 0
     assert not report.failed  # odd, but possible
+
+
+def test_tracks_that_stand_in_another_order_by_what_the_file_says_are_not_odd():
+    """Simulated tracks are ordered by significance, flows by momentum; the attribute `order` says so."""
+    samples = Path(salt_like.__file__).parent / "samples"
+    found = rates(check({"val": Files([samples / "val.h5"])}, Options(jets=500)))
+    assert "jets with tracks not in falling pt" not in found
+    assert found["jets with flows not in falling pt"][:2] == (0, found["jets with flows not in falling pt"][1])
 
 
 def test_clean_labels(clean, checked):

@@ -76,11 +76,15 @@ def test_options_win_over_the_file(produced, tmp_path):
         (["--out", "a.h5", "--jets", "5", "--seed", "1", "--mix", "ttbar;3"], "unknown process 'ttbar;3'"),
         (["--out", "a.h5", "--jets", "5", "--seed", "1", "--preset", "x"], "unknown preset 'x'\npresets: flavour"),
         (["--out", "a.h5", "--jets", "5", "--seed", "1", "--pileup", "-2"], "'pileup.mean' must be a number from 0"),
+        (
+            ["--out", "a.h5", "--jets", "5", "--seed", "1", "--pileup", "501"],
+            "'pileup.mean' must be at most 500, not 501",
+        ),
         (["--out", "a.h5", "--jets", "5", "--seed", "1", "--pileup", "nan"], "must be a number from 0 on, not nan"),
         (["--out", "a.h5", "--jets", "5", "--seed", "1", "--job"], "unknown argument '--job'"),
         (["--out", "a.h5", "--jets", "5", "--config", "no.yaml"], "no.yaml: cannot be read"),
         (["--out", "a.h5", "--jets", "5", "--config", "sim.yaml"], "unknown key 'pileup.men' (did you mean 'mean'?)"),
-        (["--out", "sim.yaml/a.h5", "--jets", "5", "--seed", "1"], "Not a directory: sim.yaml"),
+        (["--out", "sim.yaml/a.h5", "--jets", "5", "--seed", "1"], "nothing can be written to sim.yaml: Not a dir"),
         (["--out", "sim.yaml", "--jets", "5", "--seed", "1"], "sim.yaml exists already"),
     ],
 )
@@ -171,7 +175,7 @@ def test_interrupted_with_workers_and_gone_on(tmp_path):
         os.killpg(process.pid, signal.SIGINT)  # as the terminal does, to all of them
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "interrupted"
+    assert said.splitlines()[-2:] == ["finished chunks are kept in jets.h5.parts; go on with --resume", "interrupted"]
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.glob("*.h5*")] == ["jets.h5.parts"]
     refused = subprocess.run([*given, "--jets=60"], check=False, **options)

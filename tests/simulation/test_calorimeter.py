@@ -100,6 +100,14 @@ def test_curling_particles_do_not_arrive():
     assert list(seen(soft, settings)[1].stable) == [1]
 
 
+def test_hardly_anything_is_nothing():
+    """Pile-up is subtracted in part of a constituent: crumbs of some keV are not kept."""
+    settings = with_settings(EXACT, calorimeter={"neutral_minimum_pt": 1.0})
+    stable = shot(22, np.array([0.9, 1.1]), 1.0, np.array([0.0, 2.0]))
+    assert list(seen(stable, settings)[1].stable) == [1]
+    assert list(seen(stable)[1].stable) == [0, 1]
+
+
 def test_muons_and_neutrinos_leave_nothing():
     stable = shot(np.array([13, -13, 12, -12, 22]), 20.0, 0.0, np.linspace(-2, 2, 5))
     assert list(seen(stable, BLIND)[1].stable) == [4]

@@ -13,6 +13,7 @@ import pytest
 from salt_like.simulation.association import TrackSelection, jet_of
 from salt_like.simulation.calibration import Calibration, derived
 from salt_like.simulation.calorimeter import flows
+from salt_like.simulation.chunk import beams
 from salt_like.simulation.clustering import jets, matched, truth_jets, uncalibrated
 from salt_like.simulation.detector_settings import DetectorSettings, JetSettings
 from salt_like.simulation.engines import Generator, cluster
@@ -29,6 +30,7 @@ for module in ("pythia8mc", "fastjet", "awkward"):
     pytest.importorskip(module)
 
 DETECTOR, JETS = DetectorSettings(), JetSettings()
+BEAMS = beams(BeamSettings())
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,14 @@ class Events:
 
 
 def pool(number, seed=1):
-    generator = Generator(COMMANDS)
+    generator = Generator([*COMMANDS, BEAMS])
     particles = generator.events(number, np.random.default_rng(seed))
     return make_pool(particles, generator.charges(particles.pdg))
 
 
 def simulated(name, number, others, pileup=20.0, seed=2):
     rng = np.random.default_rng(seed)
-    generator = Generator(process(name).commands)
+    generator = Generator([*process(name).commands, BEAMS])
     particles = generator.events(number, rng)
     stable = overlay(particles, generator.charges(particles.pdg), others, pileup, BeamSettings(), rng)
     prompt = prompt_leptons(particles, stable)
@@ -185,6 +187,8 @@ def test_charged_and_neutral_energy(events):
     momentum = np.hypot(events.flows.px, events.flows.py)[events.jets.flow]
     charged = (events.flows.track >= 0)[events.jets.flow]
     assert momentum[charged].sum() / momentum.sum() == pytest.approx(0.54, abs=0.03)
+    # of some neutral ones only a part is left when pile-up has been subtracted
+    assert 0.1 <= momentum[~charged].min() < 0.15
 
 
 @pytest.mark.slow

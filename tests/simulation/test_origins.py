@@ -69,11 +69,15 @@ def test_hadrons_that_keep_their_flavour_in_a_displaced_decay():
     both = record.add(541)
     strange = record.add(531, both, at=(0.3, 0.0, 0.0))
     pion, of_strange = record.add(211, both, at=(0.3, 0.0, 0.0)), record.add(211, strange, at=(1.0, 0.0, 0.0))
+    other = record.add(541)
+    star = record.add(533, other, at=(0.3, 0.0, 0.0))
+    record.add(531, star, at=(0.3, 0.0, 0.0))
+    muon = record.add(13, other, at=(0.3, 0.0, 0.0))
     excited = record.add(543)
     record.add(541, excited)
     prompt = record.add(211, excited)
-    classes = ancestry_class(record.particles(), np.array([pion, of_strange, prompt]))
-    assert [ORIGINS[one] for one in classes] == ["fromB", "fromB", "primary"]
+    classes = ancestry_class(record.particles(), np.array([pion, of_strange, muon, prompt]))
+    assert [ORIGINS[one] for one in classes] == ["fromB", "fromB", "fromB", "primary"]
 
 
 def test_pairs_of_electrons_from_a_flying_pi0_come_from_where_it_was_made():
@@ -117,9 +121,9 @@ def loop_flying(particles):
     result = weak.copy()
     place = np.stack((particles.x, particles.y, particles.z), 1)
     for child, mother in enumerate(particles.mother1):
-        flavour = heavy_flavour(particles.pdg[[mother]])[0]
+        flavour, same = heavy_flavour(particles.pdg[[mother, child]])
         displaced = mother >= 0 and not np.array_equal(place[child], place[mother])
-        if displaced and flavour and weak[child] == flavour:
+        if displaced and flavour and same == flavour:
             result[mother] = flavour
     return result
 

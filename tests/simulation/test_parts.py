@@ -40,7 +40,9 @@ def test_half_written_chunks_do_not_count(parts):
 
 def test_going_on_must_be_said(parts):
     parts.save(0, made_streams(5))
-    with pytest.raises(UserError, match=r"(?s)1 chunks of an interrupted simulation are in .*parts\ngo on.*--resume"):
+    with pytest.raises(
+        UserError, match=r"(?s)chunks of an interrupted simulation \(1\) are in .*parts\ngo on.*--resume"
+    ):
         parts.begin(ABOUT, resume=False)
     parts.begin(ABOUT, resume=True)
     assert parts.finished() == {0: 5}
@@ -50,8 +52,24 @@ def test_going_on_with_nothing_begins(tmp_path):
     parts = Parts.beside(tmp_path / "jets.h5")
     parts.begin(ABOUT, resume=True)
     assert parts.finished() == {}
-    with pytest.raises(UserError, match="0 chunks of an interrupted"):
-        parts.begin(ABOUT, resume=False)
+
+
+def test_where_nothing_is_finished_pile_up_is_kept_for_the_same_settings_only(parts):
+    parts.pool.write_bytes(b"pool")
+    parts.begin(ABOUT, resume=False)
+    assert parts.pool.read_bytes() == b"pool"
+    other = {**ABOUT, "settings": {"seed": 2}}
+    parts.begin(other, resume=False)
+    assert not parts.pool.exists()
+    parts.begin(other, resume=True)
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        UserError, match=r"nothing can be written to .*file: Not a directory\ngive another place to --out"
+    ):
+        Parts.beside(tmp_path / "file" / "jets.h5").begin(ABOUT, resume=False)
 
 
 @pytest.mark.parametrize(

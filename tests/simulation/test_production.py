@@ -67,7 +67,7 @@ def test_interrupted_and_gone_on(chunks, tmp_path, stop):
     assert not (tmp_path / "jets.h5").exists()
     assert chunks.made == [0, 1, 2, 3, 4]
     chunks.broken.clear()
-    with pytest.raises(UserError, match=r"(?s)5 chunks of an interrupted .* --resume"):
+    with pytest.raises(UserError, match=r"(?s)chunks of an interrupted simulation \(5\) .* --resume"):
         produce(tmp_path / "jets.h5", 500, SETTINGS)
     with pytest.raises(UserError, match="settings.seed was 1, now 2"):
         produce(tmp_path / "jets.h5", 500, Settings(2, pileup=SETTINGS.pileup), resume=True)
@@ -107,9 +107,20 @@ def test_a_chunk_that_fails_is_named_and_the_others_are_kept(chunks, tmp_path):
         produce(tmp_path / "jets.h5", 500, SETTINGS)
     message = str(caught.value)
     assert "chunk 3 of seed 1 (ttbar) failed: RuntimeError: the generator gave up\n" in message
-    assert f"the 3 finished chunks are kept in {tmp_path}/jets.h5.parts" in message
+    assert f"finished chunks (3) are kept in {tmp_path}/jets.h5.parts" in message
     assert "--resume" in message
     assert sorted(production.Parts.beside(tmp_path / "jets.h5").finished()) == [0, 1, 2]
+
+
+def test_a_disk_that_is_full_is_not_taken_for_a_failure_of_the_generator(chunks, tmp_path):
+    chunks.broken[2] = OSError(28, "No space left on device")
+    with pytest.raises(UserError) as caught:
+        produce(tmp_path / "jets.h5", 500, SETTINGS)
+    assert str(caught.value).startswith(
+        f"chunk 2 of seed 1 cannot be written to {tmp_path}/jets.h5.parts: No space left"
+    )
+    assert "another seed" not in str(caught.value)
+    assert str(caught.value).endswith("make room there, and go on with --resume")
 
 
 def test_settings_that_leave_no_jets_come_to_an_end(chunks, tmp_path, monkeypatch):
@@ -139,7 +150,7 @@ def test_existing_files_are_not_overwritten(chunks, tmp_path):
     assert (tmp_path / "jets.h5").read_text() == "precious"
     with pytest.raises(UserError, match="is a folder"):
         produce(tmp_path, 10, SETTINGS)
-    with pytest.raises(OSError, match="jets.h5"):
+    with pytest.raises(UserError, match="nothing can be written to .*jets.h5: Not a directory"):
         produce(tmp_path / "jets.h5/more.h5", 10, SETTINGS)
     assert chunks.made == []
 

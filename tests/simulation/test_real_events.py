@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from salt_like.simulation.ancestry import nearest_ancestor
+from salt_like.simulation.chunk import beams
 from salt_like.simulation.engines import Generator, cluster
 from salt_like.simulation.hadrons import hadrons
 from salt_like.simulation.labels import FLAVOURS, labels
 from salt_like.simulation.origins import ORIGINS, ancestry_class
 from salt_like.simulation.processes import process
 from salt_like.simulation.record import Jets
+from salt_like.simulation.settings import BeamSettings
 from salt_like.simulation.species import heavy_flavour
 from salt_like.simulation.vertices import vertex_index
 
@@ -21,7 +23,7 @@ for module in ("pythia8mc", "fastjet", "awkward"):
 
 @pytest.fixture(scope="module")
 def particles():
-    return Generator(process("ttbar").commands).events(300, np.random.default_rng(1))
+    return Generator([*process("ttbar").commands, beams(BeamSettings())]).events(300, np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")

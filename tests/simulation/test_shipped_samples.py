@@ -13,6 +13,8 @@ import pytest
 import salt_like
 from salt_like.cli.main import main
 from salt_like.simulation import engines
+from salt_like.simulation.check import check
+from salt_like.simulation.check.verdict import MISSING, OUTSIDE
 from salt_like.simulation.writer import KEPT_BITS
 
 FOLDER = salt_like.__path__[0] + "/samples"
@@ -52,6 +54,12 @@ def test_the_commands_beside_them_are_those_that_made_them():
         if "--mix" in arguments:
             assert f"--mix {arguments[7]}:1 " in made["command"]
         assert made["licence"] == "CC0-1.0"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_they_are_physics(name):
+    report = check(Path(FOLDER) / name)
+    assert [(row.name, row.shown) for row in report.lines if row.verdict in (OUTSIDE, MISSING)] == []
 
 
 def test_they_share_no_event():

@@ -38,15 +38,18 @@ LIFETIME: dict[str, Band] = {
 LIFETIME_B = Band(400, 550, "mixture of b hadrons")
 EXPONENTIAL = Band(0.9, 1.1, "1 for an exponential")
 
-# multiplicities: mean number of tracks per jet between about 20 and several hundred GeV
+# multiplicities: mean number of tracks per jet, from 20 GeV on to the jets of a Z' of 2 TeV
 TRACKS = {
-    "light": Band(5, 13, "grows with pT"),
-    "c": Band(5.5, 14, "grows with pT"),
-    "b": Band(6, 15, "grows with pT"),
+    "light": Band(5, 20, "grows with pT: 7 in top quark pairs, 14 above 250 GeV"),
+    "c": Band(5.5, 20, "grows with pT"),
+    "b": Band(6, 20, "grows with pT"),
     "tau": Band(1.5, 7, "one or three prongs and pile-up"),
 }
 NO_TRACKS = Band(0, 0.02, "few jets have none")
-AT_LIMIT = Band(0, 0.005, "hardly any jet is truncated")
+AT_LIMIT = {
+    "tracks": Band(0, 0.005, "hardly any jet is truncated"),
+    "flows": Band(0, 0.12, "hard jets are truncated: 6 % above 250 GeV"),
+}
 
 # tracks
 PULL = Band(0.9, 1.12, "1 when uncertainties are right")
@@ -59,7 +62,7 @@ SAME_SIGNIFICANCE = Band(0.98, 1, "|S(d0)| is |d0| over its uncertainty")
 ABOVE_THREE = {
     "light": Band(0.015, 0.05, "about 3 %"),
     "c": Band(0.06, 0.15, "about 10 %"),
-    "b": Band(0.2, 0.4, "about 30 %"),
+    "b": Band(0.13, 0.4, "about 30 %, less above 250 GeV, where most tracks are primary"),
 }
 SIGMA_D0_LOW = Band(150, 320, "about 240 um at 0.5 GeV")
 SIGMA_D0_HIGH = Band(6, 16, "about 10 um above 30 GeV")

@@ -52,7 +52,7 @@ class Multiplicity(Part):
         ]
         every = self.numbers.of(ALL)
         none, full = every.share(-0.5, 0.5), every.share(self.limit - 0.5)
-        band = Band(0, 100 * expected.NO_TRACKS.high), Band(0, 100 * expected.AT_LIMIT.high)
+        band = Band(0, 100 * expected.NO_TRACKS.high), Band(0, 100 * expected.AT_LIMIT[self.stream].high)
         rows.append(judged(f"jets without {self.stream}", none, band[0], "%", 100))
         rows.append(judged(f"jets with {self.limit} {self.stream} or more", full, band[1], "%", 100))
         if self.counted:
