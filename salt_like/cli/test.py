@@ -15,6 +15,7 @@ from salt_like.errors import UserError, nearest
 if TYPE_CHECKING:
     from salt_like.data.sample import Sample
     from salt_like.evaluation.results import Evaluation
+    from salt_like.evaluation.table import Listing
     from salt_like.evaluation.working_points import Cuts
     from salt_like.loading import LoadedTagger
     from salt_like.training.run import Run
@@ -43,6 +44,7 @@ def parser() -> command_line.Parser:
         metavar="SAMPLE[:RANGE]|FILE",
         help="where the cuts come from: a sample and the number of a range (1, 2, … or all), or stored working points",
     )
+    made.add_argument("--details", action="store_true", help="show the tables by range and class, and scans, too")
     made.add_argument("--flat", action="store_true", help="show working points of the same efficiency in every bin too")
     return made
 
@@ -87,7 +89,7 @@ def main(arguments: list[str]) -> int:
             predictor.write(path, report)
         if cuts is None:
             cuts = reference.make(path, ranges)
-        _report(evaluate(path, cuts, ranges), run, options.flat)
+        _report(evaluate(path, cuts, ranges), run, options.details, options.flat)
     print(f"working points: {options.cuts if reference.stored else reference.beside(run.predictions)}")
     return 0
 
@@ -164,15 +166,26 @@ def _same_sources(path: Path, sample: Sample) -> bool:
     return sources == tuple(name for name, _ in sample.source.parts)
 
 
-def _report(evaluation: Evaluation, run: Run, flat: bool) -> None:
-    from salt_like.atomic import write_atomically
-    from salt_like.evaluation.table import headline, listings
+def _report(evaluation: Evaluation, run: Run, details: bool, flat: bool) -> None:
+    """Write all numbers and all tables, and show the tables that fit on a screen."""
+    from salt_like.evaluation.table import headline, listings, summary
 
     metrics = run.predictions / f"{evaluation.sample}_metrics.json"
-    with write_atomically(metrics) as temporary:
-        temporary.write_text(json.dumps(evaluation.plain(), indent=2) + "\n", encoding="utf-8")
-    parts: list[table.Table | str] = [headline(evaluation)]
-    for one in listings(evaluation, flat):
-        parts.append(table.Table(one.title, one.headings, one.rows, one.text))
-    parts.append(f"predictions: {evaluation.file}\nmetrics: {metrics}")
-    table.show(parts)
+    _write(metrics, json.dumps(evaluation.plain(), indent=2))
+    tables = run.predictions / f"{evaluation.sample}_metrics.txt"
+    said = headline(evaluation)
+    _write(tables, "\n\n".join([said, *(_drawn(one).plain() for one in listings(evaluation, flat=True))]))
+    shown = listings(evaluation, flat) if details else summary(evaluation, flat)
+    beside = f"predictions: {evaluation.file}\nmetrics: {metrics}\ntables by range and class: {tables}"
+    table.show([said, *(_drawn(one) for one in shown), beside])
+
+
+def _write(path: Path, text: str) -> None:
+    from salt_like.atomic import write_atomically
+
+    with write_atomically(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _drawn(one: Listing) -> table.Table:
+    return table.Table(one.title, one.headings, one.rows, one.text)

@@ -29,6 +29,21 @@ class Listing:
     text: frozenset[int] = frozenset({0})
 
 
+def summary(evaluation: Evaluation, flat: bool = False) -> list[Listing]:
+    """One table per task and one per discriminant, of all jets.
+
+    Args:
+        evaluation: What was found.
+        flat: Also what the flat working points do.
+    """
+    tables = [_task(evaluation, task) for task in evaluation.tasks]
+    for one in evaluation.discriminants:
+        tables.append(_discriminant(evaluation, (evaluation,), one, "fixed"))
+        if flat and one.flat:
+            tables.append(_discriminant(evaluation, (evaluation,), one, "flat"))
+    return tables
+
+
 def listings(evaluation: Evaluation, flat: bool = False) -> list[Listing]:
     """One table per task, one by range and by class of the jets where there are several, and those of discriminants.
 
@@ -37,6 +52,7 @@ def listings(evaluation: Evaluation, flat: bool = False) -> list[Listing]:
         flat: Also what the flat working points do.
     """
     tables = []
+    parts = (evaluation, *evaluation.parts)
     for task in evaluation.tasks:
         tables.append(_task(evaluation, task))
         if task.by_class:
@@ -44,10 +60,10 @@ def listings(evaluation: Evaluation, flat: bool = False) -> list[Listing]:
         if evaluation.parts and task.metrics:
             tables.append(_by_range(evaluation, task))
     for one in evaluation.discriminants:
-        tables.append(_discriminant(evaluation, one, "fixed"))
+        tables.append(_discriminant(evaluation, parts, one, "fixed"))
         if flat and one.flat:
-            tables.append(_discriminant(evaluation, one, "flat"))
-    for part in (evaluation, *evaluation.parts):
+            tables.append(_discriminant(evaluation, parts, one, "flat"))
+    for part in parts:
         tables += [_scan(part, one) for one in part.discriminants if one.scan is not None]
     return tables
 
@@ -173,20 +189,22 @@ def _with_trivial(metric: Metric | None, several: bool) -> str:
     return with_error(metric.value, metric.error) + trivial
 
 
-def _discriminant(evaluation: Evaluation, result: DiscriminantResult, kind: str) -> Listing:
+def _discriminant(
+    evaluation: Evaluation, parts: Sequence[Evaluation], result: DiscriminantResult, kind: str
+) -> Listing:
     one = result.discriminant
     mixture = " + ".join(f"{fraction:g} p({name})" for name, fraction in one.background.items())
-    title = f"{one.name} on {evaluation.sample} = ln p({one.signal}) / ({mixture}); {_made(evaluation, result, kind)}"
+    title = f"{one.name} on {evaluation.sample} = ln p({one.signal}) / ({mixture})\n{_made(evaluation, result, kind)}"
     title += _weighted(evaluation) + _assumed(result.prior)
     found: list[tuple[str, Sequence[Point]]] = []
-    for part in (evaluation, *evaluation.parts):
+    for part in parts:
         same = next((other for other in part.discriminants if other.discriminant == one), None)
         if same is not None:
             found.append((str(part.within or "all"), same.points if kind == "fixed" else same.flat))
     names = tuple(result.points[0].rejections) if result.points else ()
     rows = [(within, *_cells(point, names)) for within, points in found for point in points]
     headings = ("working point", f"{one.signal} efficiency", "cut", *(f"{name} rejection" for name in names))
-    if not evaluation.parts:
+    if len(parts) == 1:
         return Listing(title, headings, tuple(row[1:] for row in rows))
     return Listing(title, ("jets", *headings), tuple(rows))
 

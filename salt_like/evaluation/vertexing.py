@@ -35,7 +35,7 @@ RATIOS = (
     ("heavy-flavour pair purity", 5, 4),
     ("vertex efficiency", 8, 6),
     ("vertex purity", 8, 7),
-    ("fake rate (jets without true vertex that have a found one)", 10, 9),
+    ("fake rate (jets without true vertex)", 10, 9),
 )
 # the truth is not perfect by the last three: a true vertex of another origin is found and is no heavy-flavour one
 TRIVIAL = ("all in one vertex", "no vertex", "the truth")

@@ -48,7 +48,14 @@ def test_the_runs_own_sample_without_the_training_file(
     assert "MeV" in printed
     assert "cuts made on this sample" in printed
     predictions, metrics = run / "predictions" / "mixed.h5", run / "predictions" / "mixed_metrics.json"
-    assert f"predictions: {predictions}\nmetrics: {metrics}" in printed
+    tables = metrics.with_suffix(".txt")
+    assert f"predictions: {predictions}\nmetrics: {metrics}\ntables by range and class: {tables}\n" in printed
+    assert len(printed.splitlines()) <= 70
+    assert max(map(len, printed.partition("predictions: ")[0].splitlines())) <= 110
+    assert "by range" not in printed.partition("predictions: ")[0]
+    assert "flavour on mixed by range" in tables.read_text()
+    assert main(["test", str(run), "--details", "--flat"]) == 0
+    assert capsys.readouterr().out.startswith(tables.read_text())
     written = json.loads(metrics.read_text())
     assert written["jets"] == 300
     assert list(written["tasks"]) == ["flavour", "origin", "vertices", "hadron"]
@@ -81,9 +88,11 @@ def test_cuts_of_the_first_sample_are_applied_to_the_others(
     assert sorted(path.name for path in (run / "predictions").iterdir()) == [
         "ttbar.h5",
         "ttbar_metrics.json",
+        "ttbar_metrics.txt",
         "ttbar_working_points.json",
         "zprime.h5",
         "zprime_metrics.json",
+        "zprime_metrics.txt",
     ]
 
 
