@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import pytest
 import yaml
 
@@ -174,3 +175,25 @@ def test_every_page_is_in_the_menu():
     menu = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]
     listed = {entry for one in menu for entry in one.values()}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} == listed
+
+
+def test_every_page_is_on_the_first_one():
+    linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", (ROOT / "docs" / "index.md").read_text(encoding="utf-8")))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+def test_the_readme_lists_every_part_of_the_package():
+    package = ROOT / "salt_like"
+    parts = {path.name for path in package.glob("*.py")} | {f"{path.parent.name}/" for path in package.glob("*/*.*")}
+    parts -= {"__init__.py", "__main__.py", "version.py", "__pycache__/"}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {part for part in parts if not re.search(rf"^(  .*)?  {re.escape(part)} ", text, re.MULTILINE)} == set()
+
+
+def test_numbers_of_the_samples_in_the_tutorial():
+    text = " ".join((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8").split())
+    numbers = []
+    for name in ("train", "val", "test"):
+        with h5py.File(ROOT / "salt_like" / "samples" / f"{name}.h5") as file:
+            numbers.append(len(file["jets"]))
+    assert "{} training, {} validation and {} test jets".format(*numbers) in text
