@@ -31,11 +31,11 @@ def parser() -> command_line.Parser:
     made.add_argument("--out", metavar="FILE", help="the file, which must not exist")
     made.add_argument("--jets", type=whole, metavar="N", help="number of jets")
     made.add_argument("--seed", type=whole, metavar="N", help="another one for each file: train, val and test")
-    made.add_argument("--workers", type=whole, default=1, metavar="N", help="processes; the file does not depend on it")
+    made.add_argument("--workers", type=whole, metavar="N", help="processes, 1; the file does not depend on it")
     made.add_argument("--preset", metavar="NAME", help="kind of sample: flavour")
     made.add_argument("--mix", metavar="NAME:SHARE,…", help="processes and their shares of the events")
     made.add_argument("--pileup", type=float, metavar="MEAN", help="mean number of collisions beside the hard one; 20")
-    made.add_argument("--config", metavar="FILE", help="YAML with these and further settings; options win")
+    made.add_argument("--config", metavar="FILE", help="YAML with seed, mix, pileup, detector, …; options win")
     made.add_argument("--resume", action="store_true", help="go on with an interrupted simulation")
     made.add_argument("--check", metavar="FILE", help="instead: compare a simulated file with what is expected of it")
     made.add_argument("--out-dir", metavar="DIR", help="where --check writes figure and page; beside the file")
@@ -71,6 +71,9 @@ def main(arguments: list[str]) -> int:
         from salt_like.cli import simulation_check
 
         return simulation_check.main(options)
+    for option, given in (("--out-dir", options.out_dir is not None), ("--json", options.json)):
+        if given:
+            raise UserError(f"{option} has no meaning without --check\nsee: train simulate --help")
     for name in ("out", "jets"):
         if getattr(options, name) is None:
             raise UserError(f"no --{name}\nexample: train simulate --out train.h5 --jets 100000 --seed 1")
@@ -79,9 +82,10 @@ def main(arguments: list[str]) -> int:
 
     settings = read(_settings(options), options.config or "the command line")
     out, began = Path(options.out), time.monotonic()
+    workers = 1 if options.workers is None else options.workers
     try:
         with _shown() as report:
-            produce(out, options.jets, settings, options.workers, options.resume, report)
+            produce(out, options.jets, settings, workers, options.resume, report)
     except KeyboardInterrupt:
         print(f"finished chunks are kept in {out}.parts; go on with --resume", file=sys.stderr)
         raise

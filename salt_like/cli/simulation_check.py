@@ -15,7 +15,7 @@ from salt_like.simulation.check import Report, check
 from salt_like.simulation.check.verdict import MISSING, OUTSIDE, Row, Section
 
 AS_EXPECTED, NOT_AS_EXPECTED = 0, 1
-SIMULATING = ("out", "jets", "seed", "preset", "mix", "pileup", "config", "resume")
+SIMULATING = ("out", "jets", "seed", "workers", "preset", "mix", "pileup", "config", "resume")
 HEADINGS = ("quantity", "value", "unit", "expected", "verdict", "note")
 
 
@@ -31,7 +31,7 @@ def main(options: Namespace) -> int:
     Raises:
         UserError: An option has no meaning here, or the file cannot be checked.
     """
-    given = [name for name in SIMULATING if getattr(options, name)]
+    given = [name for name in SIMULATING if getattr(options, name) is not None and getattr(options, name) is not False]
     if given:
         raise UserError(
             f"--{given[0]} has no meaning with --check, which simulates nothing\nsee: train simulate --help"

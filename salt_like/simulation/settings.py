@@ -44,9 +44,9 @@ class PileupSettings:
     pool: int = 4000
 
     def __post_init__(self) -> None:
-        _at_least("pileup.mean", self.mean, 0)
-        _at_most("pileup.mean", self.mean, _MOST_COLLISIONS)
-        _at_least("pileup.pool", self.pool, 1)
+        _at_least("mean", self.mean, 0)
+        _at_most("mean", self.mean, _MOST_COLLISIONS)
+        _at_least("pool", self.pool, 1)
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class BeamSettings:
     length: float = 42.0
 
     def __post_init__(self) -> None:
-        _at_least("beam.energy", self.energy, 1000)
-        _at_least("beam.width", self.width, 0)
-        _at_least("beam.length", self.length, 0)
+        _at_least("energy", self.energy, 1000)
+        _at_least("width", self.width, 0)
+        _at_least("length", self.length, 0)
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,9 @@ def read(content: Mapping[str, Any], where: str) -> Settings:
         given["mix"] = parse_mix(given["mix"])
     if isinstance(given.get("pileup"), (int, float)) and not isinstance(given["pileup"], bool):
         given["pileup"] = {"mean": given["pileup"]}
+    for name in ("out", "jets", "workers", "resume", "check"):
+        if name in given and not isinstance(given[name], Mapping):
+            raise UserError(f"'{name}' in {where} is no setting of the sample: give it as --{name}")
     if "seed" not in given:
         raise UserError("no seed: give --seed, another one for each file, or files share their events")
     return _made(Settings, given, "", where)
@@ -198,7 +201,13 @@ def _made(kind: type[Made], content: object, key: str, where: str) -> Made:
             values[name] = _made(wanted, value, full, where)
         else:
             values[name] = _value(wanted, value, full, where)
-    return kind(**values)
+    try:
+        return kind(**values)
+    except UserError as error:
+        if not key:
+            raise
+        text = str(error)
+        raise UserError(f"'{key}.{text[1:]}\nin {where}" if text.startswith("'") else f"{text}\nin {where}") from None
 
 
 def _value(wanted: Any, value: object, key: str, where: str) -> Any:

@@ -81,6 +81,8 @@ def test_options_win_over_the_file(produced, tmp_path):
             "'pileup.mean' must be at most 500, not 501",
         ),
         (["--out", "a.h5", "--jets", "5", "--seed", "1", "--pileup", "nan"], "must be a number from 0 on, not nan"),
+        (["--out", "a.h5", "--jets", "5", "--seed", "1", "--json"], "--json has no meaning without --check"),
+        (["--out", "a.h5", "--jets", "5", "--seed", "1", "--out-dir", "x"], "--out-dir has no meaning without --check"),
         (["--out", "a.h5", "--jets", "5", "--seed", "1", "--job"], "unknown argument '--job'"),
         (["--out", "a.h5", "--jets", "5", "--config", "no.yaml"], "no.yaml: cannot be read"),
         (["--out", "a.h5", "--jets", "5", "--config", "sim.yaml"], "unknown key 'pileup.men' (did you mean 'mean'?)"),

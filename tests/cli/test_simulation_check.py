@@ -79,6 +79,8 @@ def test_missing_fields_are_listed(one_panel, folder, tmp_path, capsys):
         (["{folder}/god.h5"], "no such file: {folder}/god.h5 (--check) (did you mean '{folder}/good.h5'?)"),
         (["{folder}"], "a folder, not a file: {folder} (--check)"),
         (["{folder}/good.h5", "--jets", "5"], "--jets has no meaning with --check"),
+        (["{folder}/good.h5", "--seed", "0"], "--seed has no meaning with --check"),
+        (["{folder}/good.h5", "--workers", "1"], "--workers has no meaning with --check"),
         (["{folder}/good.h5", "--out-dir", "{folder}/good.h5"], "--out-dir is a file, not a folder: {folder}/good.h5"),
     ],
 )

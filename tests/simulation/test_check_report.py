@@ -110,6 +110,16 @@ def test_blocks_and_units_do_not_matter(good, good_report, tmp_path, monkeypatch
         assert here.value == pytest.approx(there.value, rel=1e-3, abs=1e-3), here.name
 
 
+@pytest.mark.parametrize(
+    ("collisions", "low", "high", "found"),
+    [(None, 0.5, 12, OK), (20.0, 0.5, 12, OK), (60.0, 1.5, 36, OK), (0.0, 0, 0.1, OUTSIDE)],
+)
+def test_tracks_of_pile_up_are_expected_where_there_is_pile_up(good, tmp_path, collisions, low, high, found):
+    row = line(report_of(tmp_path, good, pileup=collisions), "pile-up among tracks")
+    assert (row.band.low, row.band.high) == pytest.approx((low, high))
+    assert row.verdict == found
+
+
 def many_fakes(arrays):
     primary = arrays["tracks"]["ftagTruthOriginLabel"] == 2
     turned = primary & (np.random.default_rng(0).random(primary.shape) < 0.04)

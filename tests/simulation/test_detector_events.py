@@ -31,6 +31,7 @@ for module in ("pythia8mc", "fastjet", "awkward"):
 
 DETECTOR, JETS = DetectorSettings(), JetSettings()
 BEAMS = beams(BeamSettings())
+EVENTS = 300
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ def simulated(name, number, others, pileup=20.0, seed=2):
 
 @pytest.fixture(scope="module")
 def others():
-    return pool(400)
+    return pool(200)
 
 
 @pytest.fixture(scope="module")
 def events(others):
-    return simulated("ttbar", 300, others)
+    return simulated("ttbar", EVENTS, others)
 
 
 def pt(jets):
@@ -124,7 +125,7 @@ def test_jet_mass(events):
 
 def test_jets_are_the_jets_of_the_hard_collision(events):
     assert np.mean(events.jets.truth < 0) < 0.04
-    assert 4 < len(events.jets.event) / 300 < 6
+    assert 4 < len(events.jets.event) / EVENTS < 6
 
 
 def test_prompt_leptons_make_no_jets(events):

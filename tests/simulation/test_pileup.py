@@ -19,7 +19,7 @@ def particles_of(rng, number, per_event=30):
     pt, eta, phi = rng.exponential(0.5, rows), rng.uniform(-6, 6, rows), rng.uniform(-np.pi, np.pi, rows)
     mass = 0.14
     px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
-    made = random_particles(rng, number)
+    made = random_particles(rng, 1)  # every column of it is replaced
     columns = {
         "event": event,
         "pdg": rng.choice([211, -211, 22, 12, -14, 130], rows),

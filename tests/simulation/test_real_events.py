@@ -118,7 +118,7 @@ def test_origins_and_vertices(particles, visible, jets, found):
     assert heavy["fromC"] < 0.02
     assert 0.15 < shares["cjets"]["fromC"] < 0.40
     assert shares["cjets"]["fromB"] < 0.01
-    assert shares["taujets"]["fromTau"] > 0.4
+    assert shares["taujets"]["fromTau"] > 0.3  # of all charged particles, also the softest
     light = shares["ujets"]
     assert light["primary"] > 0.8
     assert 0.03 < light["otherSecondary"] < 0.15

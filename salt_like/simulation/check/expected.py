@@ -72,7 +72,7 @@ SAME_MOMENTUM = Band(0.98, 1.02, "pT |q/p| cosh(eta) is 1")
 
 # origins of tracks
 FAKES = Band(0.008, 0.022, "1 to 2 %")
-PILEUP = Band(0.005, 0.12, "some left after the selection of tracks")
+PILEUP = Band(0.005, 0.12, "some left after the selection of tracks, with 20 collisions")
 PRIMARY = Band(0.5, 0.9, "two of three tracks")
 HEAVY_IN_LIGHT = Band(0, 0.02, "hadrons of neighbouring jets only")
 HEAVY_IN_B = Band(0.25, 0.65, "decay products of the b hadron")
@@ -82,6 +82,16 @@ LEPTONIC = Band(0, 0.05, "hadronic taus; leptonic decays are 35 % of all")
 PER_VERTEX = Band(1.2, 4, "a few tracks")
 VERTICES_B = Band(0.8, 3, "b and c decay, some strange ones")
 HEAVY_AT_PRIMARY = Band(0, 0.2, "decays within 0.1 mm of the collision")
+
+
+def pileup(collisions: float | None) -> Band:
+    """What is expected of tracks with this mean number of collisions of pile-up, 20 where the file does not say it."""
+    if collisions is None:
+        return PILEUP
+    times = collisions / 20.0
+    high = min(max(PILEUP.high * times, 0.001), 0.6)
+    return Band(PILEUP.low * times, high, f"some left after the selection of tracks, with {collisions:g} collisions")
+
 
 # energies
 RESPONSE = Band(0.95, 1.05, "calibrated")

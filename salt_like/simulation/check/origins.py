@@ -29,6 +29,8 @@ class Origins(Part):
         super().__init__(layout)
         self.counts = Counts(len(FLAVOURS) + 1, len(ORIGINS))
         self.unknown = 0
+        collisions = layout.attributes.get("pileup")
+        self.collisions = float(collisions) if isinstance(collisions, (int, float, np.number)) else None
 
     def fill(self, block: Block) -> None:
         origin, flavour = block[ORIGIN], block.flavour_of("tracks")
@@ -40,7 +42,7 @@ class Origins(Part):
         heavy, of_b = slice(HEAVY_ORIGINS[0], HEAVY_ORIGINS[-1] + 1), slice(3, 5)
         wanted: tuple[tuple[str, Index, Index, Band], ...] = (
             ("fakes among tracks", ALL, FAKE_ORIGIN, expected.FAKES),
-            ("pile-up among tracks", ALL, PILEUP_ORIGIN, expected.PILEUP),
+            ("pile-up among tracks", ALL, PILEUP_ORIGIN, expected.pileup(self.collisions)),
             ("primary among tracks", ALL, PRIMARY_ORIGIN, expected.PRIMARY),
             ("b and c origin in light jets", LIGHT, heavy, expected.HEAVY_IN_LIGHT),
             ("b origin in b jets", BOTTOM, of_b, expected.HEAVY_IN_B),
