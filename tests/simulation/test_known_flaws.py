@@ -193,3 +193,39 @@ def test_collisions_are_spread_across_the_beam(training_pool):
     assert 35 <= settings.beam.length <= 50
     hard = stable.particle >= 0
     assert (stable.x[hard] == stable.vertex[stable.event[hard], 0]).all()
+
+
+def test_fields_agree_with_each_other(training):
+    jets, tracks, flows, hadrons = (training[name] for name in ("jets", "tracks", "flows", "truth_hadrons"))
+
+    def of(stream, name):
+        """Values of the valid constituents, or of their jets."""
+        valid = stream["valid"]
+        values = stream[name] if name in stream.dtype.names else np.broadcast_to(jets[name[4:]][:, None], valid.shape)
+        return values[valid].astype(float)
+
+    for stream, count in ((tracks, "n_tracks"), (flows, "n_flows")):
+        np.testing.assert_array_equal(np.minimum(jets[count], stream.shape[1]), stream["valid"].sum(1))
+    for stream in (tracks, flows, hadrons):
+        np.testing.assert_allclose(of(stream, "dr"), np.hypot(of(stream, "deta"), of(stream, "dphi")), rtol=1e-5)
+    np.testing.assert_allclose(of(tracks, "ptfrac"), of(tracks, "pt") / of(tracks, "jet.pt"), rtol=1e-5)
+    momentum = of(tracks, "pt") * np.cosh(of(tracks, "jet.eta") + of(tracks, "deta"))
+    np.testing.assert_allclose(np.abs(of(tracks, "qOverP")) * momentum, 1.0, rtol=1e-5)
+    momentum = of(hadrons, "pt") * np.cosh(of(hadrons, "jet.eta") + of(hadrons, "deta"))
+    np.testing.assert_allclose(of(hadrons, "energy"), np.hypot(momentum, of(hadrons, "mass")), rtol=1e-5)
+    flight = of(hadrons, "properDecayLength") * of(hadrons, "pt") / of(hadrons, "mass")
+    np.testing.assert_allclose(flight, of(hadrons, "Lxy"), rtol=1e-5)
+    energy, momentum = jets["energy"].astype(float), jets["pt"] * np.cosh(jets["eta"].astype(float))
+    heavy = jets["mass"] > 0.05 * momentum
+    np.testing.assert_allclose(energy[heavy], np.hypot(momentum, jets["mass"])[heavy], rtol=1e-5)
+    # impact parameters: positive when the track crosses the axis of the jet ahead of the vertex
+    signed = of(tracks, "d0") / of(tracks, "d0Uncertainty") * np.sign(np.sin(-of(tracks, "dphi")))
+    np.testing.assert_allclose(of(tracks, "IP3D_signed_d0_significance"), signed, rtol=1e-5)
+    origin, vertex = of(tracks, "ftagTruthOriginLabel"), of(tracks, "ftagTruthVertexIndex")
+    assert (vertex[origin == 2] == 0).all()
+    np.testing.assert_array_equal(vertex == -2, origin < 2)
+    # the label is that of the hadrons beside it
+    for flavour, label in ((5, 5), (4, 4)):
+        has = ((hadrons["flavour"] == flavour) & hadrons["valid"]).any(1)
+        above = ((hadrons["flavour"] == 5) & hadrons["valid"]).any(1) & (flavour == 4)
+        np.testing.assert_array_equal(jets["HadronConeExclTruthLabelID"] == label, has & ~above)
