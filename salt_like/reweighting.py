@@ -54,6 +54,7 @@ class Reweighting:
         weights: Weight of each cell; empty before the training sample was read.
         summary: What the weights mean for each class.
         unplaced: Training jets without class or value, whose weight is 1.
+        undivided: Variables of which all training jets are in the same one of several bins.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Reweighting:
     weights: tuple[float, ...] = ()
     summary: tuple[ClassWeights, ...] = ()
     unplaced: int = 0
+    undivided: tuple[str, ...] = ()
 
     @property
     def bins(self) -> tuple[int, ...]:
@@ -87,6 +89,7 @@ class Reweighting:
         fields = dict(plain)
         for name in ("classes", "variables", "weights"):
             fields[name] = tuple(fields[name])
+        fields["undivided"] = tuple(fields.get("undivided", ()))
         fields["edges"] = tuple(tuple(edges) for edges in fields["edges"])
         fields["summary"] = tuple(ClassWeights(**one) for one in fields["summary"])
         return cls(**fields)

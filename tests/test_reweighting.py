@@ -19,6 +19,7 @@ FOUND = Reweighting(
     weights=tuple(float(number) for number in range(12)),
     summary=(ClassWeights("u", 9, 8.0, 7.0, 0.1, 0.0, 3.0), ClassWeights("b", 5, 5.0, 5.0, 0.0, 0.0, 1.0)),
     unplaced=3,
+    undivided=("pt",),
 )
 
 

@@ -21,6 +21,8 @@ def summary(found: Reweighting) -> Table:
     title = f"training jets {how} to the same {over} in all classes of {found.label} (target: {found.target})"
     if found.unplaced:
         title += f"; {found.unplaced} jets without class or value have weight 1"
+    if found.undivided:
+        title += f"\nall jets are in one bin of {' and '.join(found.undivided)}: are the edges in the unit of the file?"
     return Table(
         title,
         ("class", "jets", "effective", "reweighted", "largest weight", f"at {number(found.max_weight)}", "at 0"),

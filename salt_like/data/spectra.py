@@ -110,7 +110,11 @@ def weighed(draft: Reweighting, spectra: Spectra, source: str = "the training sa
             )
         summary.append(_summary(name, weights[number], jets[number], found[number], squares[number], draft.max_weight))
     return replace(
-        draft, weights=tuple(weights.ravel().tolist()), summary=tuple(summary), unplaced=int(spectra.jets[-1])
+        draft,
+        weights=tuple(weights.ravel().tolist()),
+        summary=tuple(summary),
+        unplaced=int(spectra.jets[-1]),
+        undivided=_undivided(draft, jets.sum(0)),
     )
 
 
@@ -123,6 +127,15 @@ def effective_counts(reweighting: Reweighting, sums: list[list[float]]) -> list[
     """
     found: list[float] = (reweighting.factors() @ np.array(sums)).tolist()
     return found
+
+
+def _undivided(draft: Reweighting, jets: NDArray[np.int64]) -> tuple[str, ...]:
+    """The variables whose bins tell no jets apart."""
+    occupied = np.argwhere(jets.reshape(draft.bins) > 0)
+    used = [len(set(bins)) for bins in occupied.T.tolist()]
+    return tuple(
+        name for name, bins, some in zip(draft.variables, draft.bins, used, strict=True) if bins > 1 and some == 1
+    )
 
 
 def _target(draft: Reweighting, own: Values, source: str) -> Values:

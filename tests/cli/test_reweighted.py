@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import h5py
@@ -29,6 +30,12 @@ def test_the_table():
     assert text[0] == f"{same} in all classes of flavour_label (target: b)"
     assert text[1].split() == ["class", "jets", "effective", "reweighted", "largest", "weight", "at", "7", "at", "0"]
     assert text[2].split() == ["u", "900", "900", "512", "7", "1.2", "%", "50", "%"]
+
+
+def test_edges_in_another_unit_are_asked_about():
+    title = summary(dataclasses.replace(FOUND, undivided=("pt",))).title
+    assert title.endswith("\nall jets are in one bin of pt: are the edges in the unit of the file?")
+    assert "one bin" not in summary(FOUND).title
 
 
 @pytest.mark.parametrize(("mode", "word"), [("sampling", "drawn"), ("weights", "weighted")])
@@ -91,11 +98,11 @@ def test_predictions_are_those_of_a_model_without_the_entry(tmp_path, capsys):
             torch.save(state, path)
         assert dispatcher.main(["--debug", "test", str(run), "--data.num_test=300", "--force"]) == 0
         folder = run / "predictions"
-        with h5py.File(folder / "mixed.h5") as file:
+        with h5py.File(folder / "ttbar.h5") as file:
             attributes = dict(file.attrs)
             kept[name] = (
                 {stream: file[stream][:].tobytes() for stream in file},
                 {key: np.asarray(value).tolist() for key, value in attributes.items()},
-                (folder / "mixed_metrics.json").read_text(),
+                (folder / "ttbar_metrics.json").read_text(),
             )
     assert kept["with"] == kept["without"]

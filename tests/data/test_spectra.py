@@ -194,3 +194,19 @@ def test_only_labels_and_bins_decide_what_is_found_again():
         [Sample("train", make_arrays(20), replace(SPEC, reweighting=None))]
     )
     assert next(plain.chunks()).cells is None
+
+
+def test_variables_whose_bins_tell_no_jets_apart():
+    edges = ((20.0, 50.0, 90.0), (0.0, 1.0, 2.0), (0.0, 9.0))
+    draft = Reweighting("f", ("u", "b"), ("pt", "eta", "mass"), edges)
+
+    def undivided(*jets):
+        sums = np.zeros((2, 2, 2, 1))
+        for place in jets:
+            sums[place] = 5
+        return weighed(draft, spectra(sums)).undivided
+
+    assert undivided((0, 0, 0, 0), (1, 0, 1, 0)) == ("pt",)
+    assert undivided((0, 0, 1, 0), (1, 1, 1, 0)) == ("eta",)
+    assert undivided((0, 0, 0, 0), (1, 1, 1, 0)) == ()
+    assert undivided((0, 1, 1, 0)) == ("pt", "eta")
