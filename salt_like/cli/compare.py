@@ -23,6 +23,7 @@ Runs need predictions of `train test` on the same files. Both see the same resam
 shown where the 95 % interval leaves out 1 (ratios) or 0 (differences). It is that of these two trainings: another seed
 may differ by as much."""
 WORSE = 1
+MOST_NAMED = 3  # the table has them all
 
 
 def parser() -> command_line.Parser:
@@ -162,7 +163,11 @@ def _judge(found: Comparison, least: float) -> int:
         print("no rejection has enough passing jets: nothing is shown about B")
         return WORSE
     if worse:
-        print(f"not shown that B keeps {least:g} of A: {'; '.join(worse)}")
+        more = f" and {len(worse) - MOST_NAMED} more" if len(worse) > MOST_NAMED else ""
+        print(
+            f"not shown that B keeps {least:g} of A in {len(worse)} of {len(known)} rejections: "
+            f"{'; '.join(worse[:MOST_NAMED])}{more}"
+        )
         return WORSE
     print(f"B keeps {least:g} of A in all {len(known)} rejections with enough jets")
     return 0
