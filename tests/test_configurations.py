@@ -24,7 +24,7 @@ SHRUNK = {
     "name": "small",
     "data": {
         "val": str(SAMPLES / "val.h5"),
-        "test": {"mixed": str(SAMPLES / "test.h5")},
+        "test": {"ttbar": str(SAMPLES / "test.h5")},
         "batch_size": 50,
         "num_test": 500,
     },
@@ -139,8 +139,8 @@ def test_learns_flavour_from_the_right_labels_and_nothing_from_permuted_ones(nam
     lucky, error = gain(work / f"{name}-permuted", permuted["val"])
     assert lucky < 4 * error < 0.03
     assert dispatcher.main(["--debug", "test", str(work / name)]) == 0
-    assert "jets_classification on mixed, 500 labelled jets" in capsys.readouterr().out
-    with h5py.File(work / name / "predictions" / "mixed.h5") as file:
+    assert "jets_classification on ttbar, 500 labelled jets" in capsys.readouterr().out
+    with h5py.File(work / name / "predictions" / "ttbar.h5") as file:
         total = sum(file["jets"][f"small_p{flavour}"].astype(float) for flavour in ("u", "c", "b", "tau"))
         np.testing.assert_allclose(total, 1, atol=1e-5)
         tracks = (
@@ -158,5 +158,5 @@ def test_regression_beats_the_constant_with_the_right_width(work):
     assert rows[-1]["val/jet_pt/loss"] < constant - 0.02
     assert rows[-1]["val/jet_mass/loss"] < 0.5 * rows[0]["val/jet_mass/loss"]
     assert dispatcher.main(["--debug", "test", str(work / "regression")]) == 0
-    report = json.loads((work / "regression" / "predictions" / "mixed_metrics.json").read_text())
+    report = json.loads((work / "regression" / "predictions" / "ttbar_metrics.json").read_text())
     assert report
