@@ -92,7 +92,7 @@ class Classification(Task):
         )
 
     def forward(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
-        return self._apply_head(self.head, tokens, pooled)
+        return self.head(self._features(tokens, pooled))  # type: ignore[no-any-return]
 
     def loss_terms(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         losses = F.cross_entropy(
