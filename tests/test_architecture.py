@@ -23,7 +23,9 @@ LAYERS = [
     {"data", "nn"},
     {"tokenizers", "encoders", "tasks"},
     {"tagger"},
-    {"training", "callbacks", "evaluation", "checks", "simulation"},
+    {"training", "callbacks", "evaluation", "checks"},
+    {"figures"},
+    {"simulation"},
     {"loading"},
     {"cli"},
 ]

@@ -57,9 +57,10 @@ def run(path: Path, out_dir: Path | None = None, as_json: bool = False) -> int:
     with shown():
         report = check(path)
     # figures need matplotlib, whose import takes longer than reading a small file
+    from salt_like.figures import style
     from salt_like.simulation.check import figures, web
 
-    figures.save(figures.page(report), png)
+    style.save(figures.page(report), png)
     web.write(report, html)
     written = f"figure: {png}\npage: {html}"
     if as_json:

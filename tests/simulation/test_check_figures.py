@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from checked_files import BOTTOM, make, write
 
+from salt_like.figures import style
 from salt_like.simulation.check import check, figures, web
 from salt_like.simulation.check.panels import PANELS
 
@@ -65,8 +66,8 @@ def test_drawn_numbers_are_those_of_the_report(report, page):
 
 
 def test_same_report_same_bytes(report, page, html, tmp_path):
-    figures.save(page, tmp_path / "a.png")
-    figures.save(figures.page(report), tmp_path / "b.png")
+    style.save(page, tmp_path / "a.png")
+    style.save(figures.page(report), tmp_path / "b.png")
     web.write(report, tmp_path / "b.html")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)

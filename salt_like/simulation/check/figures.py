@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from salt_like.atomic import write_atomically
+from salt_like.figures.style import PARAMETERS, empty
 from salt_like.simulation.check.panels import PANELS, Panel
 from salt_like.simulation.check.report import Report
-from salt_like.simulation.check.style import PARAMETERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 COLUMNS = 3
 PAGE = (8.27, 11.69)  # inches, A4
 ALONE = (3.6, 2.9)
-RESOLUTION = 200  # dots per inch
 _TITLE_WIDTH = 110  # characters
 
 
@@ -30,7 +27,7 @@ def page(report: Report) -> Figure:
     from matplotlib import rc_context
 
     with rc_context(PARAMETERS):
-        figure = _figure(PAGE)
+        figure = empty(*PAGE)
         rows = -(-len(PANELS) // COLUMNS)
         grid = figure.add_gridspec(
             rows, COLUMNS, left=0.075, right=0.975, top=0.9, bottom=0.045, hspace=0.42, wspace=0.34
@@ -55,7 +52,7 @@ def alone(panel: Panel, report: Report) -> Figure:
     from matplotlib import rc_context
 
     with rc_context(PARAMETERS):
-        figure = _figure(ALONE)
+        figure = empty(*ALONE)
         grid = figure.add_gridspec(1, 1, left=0.16, right=0.95, top=0.91, bottom=0.18)
         draw(figure.add_subplot(grid[0, 0]), panel, report)
         return figure
@@ -77,37 +74,3 @@ def draw(axes: Any, panel: Panel, report: Report) -> None:
     needs = "\n".join(panel.part.needs)
     axes.text(0.5, 0.5, f"field missing, of\n{needs}", ha="center", va="center", transform=axes.transAxes, fontsize=6)
     axes.set_axis_off()
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes a figure under a name that never holds half of one; the same report gives the same bytes.
-
-    Args:
-        figure: The figure.
-        path: Where to; its suffix says in which format. Replaced where it exists.
-    """
-    with write_atomically(path) as temporary, temporary.open("wb") as file:
-        write_to(figure, file, path.suffix[1:])
-
-
-def write_to(figure: Figure, file: IO[bytes], kind: str) -> None:
-    """Writes a figure to an open file.
-
-    Args:
-        figure: The figure.
-        file: Where to.
-        kind: ``png`` or ``svg``.
-    """
-    from matplotlib import rc_context
-
-    with rc_context(PARAMETERS):
-        figure.savefig(file, format=kind, dpi=RESOLUTION, metadata={"Date": None} if kind == "svg" else None)
-
-
-def _figure(size: tuple[float, float]) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size)
-    FigureCanvasAgg(figure)  # no window, whatever the user's settings say
-    return figure

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from salt_like.figures.style import BAND, INK, legend, plain_numbers, points
 from salt_like.simulation.check import expected
 from salt_like.simulation.check.blocks import FLAVOURS
 from salt_like.simulation.check.energy import EDGES, Mass, Response
@@ -16,10 +17,8 @@ from salt_like.simulation.check.jets import Processes, Pseudorapidity, Spectra
 from salt_like.simulation.check.origins import ORIGINS, Origins
 from salt_like.simulation.check.part import Part
 from salt_like.simulation.check.style import (
-    BAND,
     COLOURS,
     HADRONS,
-    INK,
     JET,
     LONGITUDINAL,
     ORIGIN_COLOURS,
@@ -27,9 +26,6 @@ from salt_like.simulation.check.style import (
     TRANSVERSE,
     curve,
     flavours,
-    legend,
-    plain_numbers,
-    points,
     stacked,
 )
 from salt_like.simulation.check.sums import ALL

@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from salt_like.figures.style import BLUE, DASH_DOTTED, DASHED, DOTTED, GREEN, GREY, ORANGE, PINK, SKY, VERMILION, YELLOW
 from salt_like.simulation.check.blocks import FLAVOURS
-from salt_like.simulation.check.sums import Distribution, Floats, View
+from salt_like.simulation.check.sums import Distribution, View
 
-# Okabe and Ito's palette, which the colour-blind can tell apart (jfly.uni-koeln.de/color)
-COLOURS = {"light": "#009E73", "c": "#E69F00", "b": "#0072B2", "tau": "#CC79A7"}
-LINES: dict[str, Any] = {"light": (0, (5, 1.5)), "c": (0, (4, 1, 1, 1)), "b": "solid", "tau": (0, (1.2, 1.2))}
+COLOURS = {"light": GREEN, "c": ORANGE, "b": BLUE, "tau": PINK}
+LINES: dict[str, Any] = {"light": DASHED, "c": DASH_DOTTED, "b": "solid", "tau": DOTTED}
 LEGEND = {"light": "light jets", "c": "c jets", "b": "b jets", "tau": "tau jets"}
-ORIGIN_COLOURS = ("#999999", "#444444", "#009E73", "#0072B2", "#56B4E9", "#E69F00", "#CC79A7", "#F0E442")
-PROCESS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999", "#444444")
-INK, BAND = "#222222", "#D9D9D9"
-TRANSVERSE, LONGITUDINAL = "#444444", "#D55E00"  # impact parameters
-HADRONS = {"b hadrons": "#0072B2", "D+": "#E69F00", "D0": "#D55E00", "Ds": "#7F4F24"}
-JET = "#56B4E9"
+ORIGIN_COLOURS = (GREY, "#444444", GREEN, BLUE, SKY, ORANGE, PINK, YELLOW)
+PROCESS_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, GREY, "#444444")
+TRANSVERSE, LONGITUDINAL = "#444444", VERMILION  # impact parameters
+HADRONS = {"b hadrons": BLUE, "D+": ORANGE, "D0": VERMILION, "Ds": "#7F4F24"}
+JET = SKY
 FEWEST_DRAWN = 20.0  # effective entries of a curve
-
-PARAMETERS: Any = {  # its keys are literals to matplotlib
-    "font.family": "DejaVu Sans",
-    "font.size": 7,
-    "axes.titlesize": 8,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.5,
-    "text.color": INK,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "legend.fontsize": 6,
-    "legend.frameon": False,
-    "legend.handlelength": 2.2,
-    "legend.borderaxespad": 0.4,
-    "legend.labelspacing": 0.25,
-    "lines.linewidth": 1.1,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.hashsalt": "check",  # the same file gives the same figure
-}
 
 
 def merged(view: View, by: int) -> View:
@@ -101,25 +68,6 @@ def flavours(axes: Any, distribution: Distribution, by: int = 1) -> None:
         curve(axes, distribution.of(i), LEGEND[name], COLOURS[name], LINES[name], by)
 
 
-def points(
-    axes: Any, x: Floats, values: Floats, errors: Floats, label: str, colour: str, marker: str = "o", **options: Any
-) -> None:
-    """Values with error bars.
-
-    Args:
-        axes: Where to draw.
-        x: Positions, (n,).
-        values: (n,).
-        errors: (n,).
-        label: For the legend.
-        colour: Of marker and bar.
-        marker: Kind of marker.
-        options: For the bars.
-    """
-    style = {"markersize": 3, "linewidth": 0.9, "elinewidth": 0.9, "linestyle": "none", **options}
-    axes.errorbar(x, values, yerr=np.nan_to_num(errors), label=label, color=colour, marker=marker, **style)
-
-
 def stacked(
     axes: Any, names: list[str], shares: NDArray[np.floating], labels: list[str], colours: tuple[str, ...]
 ) -> None:
@@ -143,29 +91,3 @@ def stacked(
     axes.set_xlim(0, 100)
     axes.grid(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=4, columnspacing=0.9, handlelength=1.0)
-
-
-def plain_numbers(axes: Any, ticks: Sequence[float]) -> None:
-    """Ticks of a logarithmic axis that are written out.
-
-    Args:
-        axes: Its horizontal axis.
-        ticks: Where; those outside the limits are left out.
-    """
-    low, high = axes.get_xlim()
-    shown = [tick for tick in ticks if low <= tick <= high]
-    axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
-    axes.minorticks_off()
-
-
-def legend(axes: Any, **options: Any) -> None:
-    """A legend, or the words that there are not enough jets where nothing was drawn.
-
-    Args:
-        axes: Where to draw.
-        options: Passed to matplotlib.
-    """
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(**options)
-    else:
-        axes.text(0.5, 0.5, "not enough jets", ha="center", va="center", transform=axes.transAxes)

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from salt_like.atomic import write_atomically
+from salt_like.figures.style import write_to
 from salt_like.simulation.check import figures
 from salt_like.simulation.check.panels import PANELS, Panel
 from salt_like.simulation.check.report import Report
@@ -94,7 +95,7 @@ def text(report: Report) -> str:
 
 def _image(panel: Panel, report: Report) -> str:
     buffer = io.BytesIO()
-    figures.write_to(figures.alone(panel, report), buffer, "svg")
+    write_to(figures.alone(panel, report), buffer, "svg")
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="{escape(panel.title)}" src="data:image/svg+xml;base64,{data}">'
 

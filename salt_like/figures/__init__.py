@@ -1,0 +1,1 @@
+"""Figures of what was measured; matplotlib is imported when something is drawn."""
