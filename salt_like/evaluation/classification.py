@@ -52,6 +52,20 @@ def accuracy(confusion: Floats) -> float:
     return float(np.trace(confusion) / total) if total > 0 else float("nan")
 
 
+def confusion_of(probabilities: Floats, labels: NDArray[np.integer], weights: Floats | None = None) -> Floats:
+    """Sum of the weights by true (rows) and most probable (columns) class, ``(C, C)``.
+
+    Args:
+        probabilities: ``(n, C)``.
+        labels: ``(n,)``; entries with a negative label are left out.
+        weights: ``(n,)``, ``None`` for 1.
+    """
+    used, number = labels >= 0, probabilities.shape[1]
+    cells = labels[used].astype(np.int64) * number + probabilities[used].argmax(1)
+    sums = np.bincount(cells, None if weights is None else weights[used].astype(np.float64), minlength=number**2)
+    return sums.astype(np.float64).reshape(number, number)
+
+
 def constant_confusion(confusion: Floats) -> Floats:
     """The confusion of always predicting the most frequent class."""
     constant = np.zeros_like(confusion)

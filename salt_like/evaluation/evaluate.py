@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from salt_like.errors import UserError, nearest
 from salt_like.evaluation.contents import TaskRecord
 from salt_like.evaluation.curves import curve, scan
+from salt_like.evaluation.histogram import Histogram, edges_around, histogram
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.reader import PredictionFile, decode
 from salt_like.evaluation.rejection import apply, discriminant
@@ -65,7 +66,7 @@ def make_cuts(
     chosen = next((one for one in ranges if file.within(one).jets), None) if within == "first" else within
     points, flats, definitions = {}, {}, {}
     for one in contents.spec.discriminants:
-        part, whole = _scores(file.within(chosen), one), _scores(file, one)
+        part, whole = scores(file.within(chosen), one), scores(file, one)
         if part is None or whole is None:
             continue
         definitions[one.name] = one
@@ -110,7 +111,7 @@ def check_cuts(cuts: Cuts, file: PredictionFile) -> None:
 def _evaluate(file: PredictionFile, cuts: Cuts, parts: tuple[Evaluation, ...] = ()) -> Evaluation:
     contents = file.contents
     weights = file.weights()
-    scored = {one.name: (one, _scores(file, one)) for one in contents.spec.discriminants}
+    scored = {one.name: (one, scores(file, one)) for one in contents.spec.discriminants}
     return Evaluation(
         contents.sample,
         contents.model,
@@ -168,8 +169,8 @@ class Scores:
         return self.values[chosen], None if self.weights is None else self.weights[chosen]
 
 
-def _scores(file: PredictionFile, wanted: Discriminant) -> Scores | None:
-    """Of all jets of a file; ``None`` when no task has the classes."""
+def scores(file: PredictionFile, wanted: Discriminant) -> Scores | None:
+    """What a discriminant needs of all jets of a file; ``None`` when no task has the classes."""
     jets = file.contents.spec.global_stream.name
     needed = {wanted.signal, *wanted.background}
     for task in file.contents.tasks:
@@ -198,7 +199,20 @@ def _discriminant(file: PredictionFile, wanted: Discriminant, jets: Scores, cuts
         curve(*given),
         scan(wanted, jets.probabilities, jets.labels, jets.classes, jets.weights) if is_reference else None,
         prior_of(jets.task, jets.classes),
+        _distribution(jets),
     )
+
+
+def _distribution(jets: Scores) -> dict[str, Histogram]:
+    """How the discriminant is distributed for the jets of each class that occurs."""
+    edges = edges_around(jets.values[jets.labels >= 0])
+    found = {}
+    for index, name in enumerate(jets.classes):
+        chosen = jets.labels == index
+        drawn = histogram(jets.values[chosen], edges, None if jets.weights is None else jets.weights[chosen])
+        if drawn is not None:
+            found[name] = drawn
+    return found
 
 
 def range_named(ranges: Sequence[Range], number: str) -> Range | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from salt_like.evaluation.curves import Scan, plain_curve
+from salt_like.evaluation.histogram import Histogram
 from salt_like.evaluation.metric import Metric, plain
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.rejection import Point
@@ -26,6 +27,9 @@ class TaskResult:
         absent: Classes of which the sample has no row.
         prior: Class fractions for which the probabilities hold; empty for those of the training sample.
         by_class: The same metrics for the jets of one class, where that says something: regressions and vertices.
+        classes: Class names of a classification.
+        confusion: Sum of the weights by true (rows) and most probable (columns) class, ``(C, C)``.
+        residuals: Label → distribution of value - target of a regression.
     """
 
     task: str
@@ -35,6 +39,9 @@ class TaskResult:
     absent: tuple[str, ...] = ()
     prior: Mapping[str, float] = field(default_factory=dict)
     by_class: Mapping[str, tuple[Metric, ...]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    confusion: tuple[tuple[float, ...], ...] = ()
+    residuals: Mapping[str, Histogram] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class DiscriminantResult:
         curve: Rejections against signal efficiency, the cuts made on these jets.
         scan: Rejections against a fraction of the background, on the jets that the cuts were made on.
         prior: Class fractions for which its probabilities hold; empty for those of the training sample.
+        distribution: Class → how the discriminant is distributed, all in the same bins.
     """
 
     discriminant: Discriminant
@@ -58,6 +66,7 @@ class DiscriminantResult:
     curve: tuple[Point, ...] = ()
     scan: Scan | None = None
     prior: Mapping[str, float] = field(default_factory=dict)
+    distribution: Mapping[str, Histogram] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,8 @@ def _task(one: TaskResult) -> dict[str, Any]:
         "assumed_prior": dict(one.prior) or None,
         "metrics": [metric.plain() for metric in one.metrics],
         "by_class": {name: [metric.plain() for metric in metrics] for name, metrics in one.by_class.items()},
+        "confusion": {"classes": list(one.classes), "sums": plain(one.confusion)} if one.classes else None,
+        "residuals": {name: drawn.plain() for name, drawn in one.residuals.items()},
     }
 
 
@@ -140,4 +151,5 @@ def _discriminant(one: DiscriminantResult) -> dict[str, Any]:
         "flat": [point.plain() for point in one.flat],
         "curve": plain_curve(one.curve),
         "scan": one.scan.plain() if one.scan else None,
+        "distribution": {name: drawn.plain() for name, drawn in one.distribution.items()},
     }

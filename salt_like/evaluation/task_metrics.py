@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from salt_like.evaluation.classification import ClassificationSums, classify
+from salt_like.evaluation.classification import ClassificationSums, classify, confusion_of
 from salt_like.evaluation.contents import TaskRecord
+from salt_like.evaluation.histogram import Histogram, edges_around, histogram
 from salt_like.evaluation.metric import Metric
 from salt_like.evaluation.reader import GROUPS, PredictionFile, decode
 from salt_like.evaluation.regression import regress
@@ -51,9 +52,20 @@ def prior_of(task: TaskRecord, classes: Sequence[str]) -> dict[str, float]:
     return dict(zip(classes, task.prior, strict=True)) if task.prior else {}
 
 
-def _classified(task: TaskRecord, label: Label, entries: Sequence[int], metrics: Iterable[Metric]) -> TaskResult:
+def _classified(
+    task: TaskRecord, label: Label, entries: Sequence[int], metrics: Iterable[Metric], confusion: Floats
+) -> TaskResult:
     absent = tuple(name for name, number in zip(label.classes, entries, strict=True) if number == 0)
-    return TaskResult(task.name, task.stream, int(sum(entries)), tuple(metrics), absent, prior_of(task, label.classes))
+    return TaskResult(
+        task.name,
+        task.stream,
+        int(sum(entries)),
+        tuple(metrics),
+        absent,
+        prior_of(task, label.classes),
+        classes=label.classes,
+        confusion=tuple(map(tuple, confusion.tolist())),
+    )
 
 
 def _classified_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
@@ -64,7 +76,7 @@ def _classified_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
     probabilities = np.stack([columns[name] for name in names], 1)
     entries = np.bincount(labels[labels >= 0], minlength=len(label.classes))
     metrics = classify(probabilities, labels, label.classes, label.prior, file.weights())
-    return _classified(task, label, entries.tolist(), metrics)
+    return _classified(task, label, entries.tolist(), metrics, confusion_of(probabilities, labels, file.weights()))
 
 
 def _classified_constituents(file: PredictionFile, task: TaskRecord) -> TaskResult:
@@ -77,7 +89,7 @@ def _classified_constituents(file: PredictionFile, task: TaskRecord) -> TaskResu
         probabilities = np.stack([part.fields[name] for name in names], 1)
         sums.add(probabilities, labels, part.group[part.jet], part.weights)
         entries += np.bincount(labels[labels >= 0], minlength=len(entries))
-    return _classified(task, label, entries.tolist(), sums.metrics())
+    return _classified(task, label, entries.tolist(), sums.metrics(), sums.confusion.sum(0))
 
 
 def _regressed(file: PredictionFile, task: TaskRecord, is_global: bool) -> TaskResult:
@@ -102,7 +114,8 @@ def _regressed(file: PredictionFile, task: TaskRecord, is_global: bool) -> TaskR
         found, _ = _regressions(file, task, labels, some, None if weights is None else weights[chosen])
         if found:
             by_class[name] = tuple(found)
-    return TaskResult(task.name, task.stream, entries, tuple(metrics), by_class=by_class)
+    residuals = _residuals(file, task, labels, values, weights)
+    return TaskResult(task.name, task.stream, entries, tuple(metrics), by_class=by_class, residuals=residuals)
 
 
 def _regressions(
@@ -131,6 +144,26 @@ def _regressions(
         metrics += [replace(metric, name=f"{label.name}: {metric.name}") for metric in found]
         entries = max(entries, int(np.isfinite(targets).sum()))
     return metrics, entries
+
+
+def _residuals(
+    file: PredictionFile,
+    task: TaskRecord,
+    labels: Mapping[str, Label],
+    values: Mapping[str, NDArray[np.generic]],
+    weights: Floats | None,
+) -> dict[str, Histogram]:
+    """Distribution of value - target of all values that a task says."""
+    found = {}
+    for output in task.outputs:
+        if output.kind == "value" and output.field in labels:
+            targets = values[file.column_of(labels[output.field])].astype(np.float64)
+            used = np.isfinite(targets)
+            differences = values[output.column(file.contents.model)][used].astype(np.float64) - targets[used]
+            drawn = histogram(differences, edges_around(differences), None if weights is None else weights[used])
+            if drawn is not None:
+                found[output.field] = drawn
+    return found
 
 
 def _vertices(file: PredictionFile, task: TaskRecord) -> TaskResult:

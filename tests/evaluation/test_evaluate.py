@@ -492,3 +492,39 @@ def test_the_summary_is_of_all_jets_and_fits_on_a_screen(tmp_path: Path) -> None
         assert [("all", *row) for row in one.rows] == [row for row in other.rows if row[0] == "all"]
     assert len(points.rows) == len(flats.rows) == 6
     assert [len(table.rows) for table in summary(found)] == [len(table.rows) for table in tables[:-1]]
+
+
+def test_confusion_residuals_and_distributions_are_those_of_the_metrics(tmp_path: Path) -> None:
+    content = arrays()
+    jets = content["jets"]
+    weights = jets["weight"].astype(float)
+    found = evaluate(file(tmp_path / "a.h5", weight="weight"), ranges=RANGES)
+    for part in (found, *found.parts):
+        for name in ("flavour", "origin"):
+            (task,) = (one for one in part.tasks if one.task == name)
+            sums = np.array(task.confusion)
+            assert task.classes == (FLAVOURS if name == "flavour" else ORIGINS)
+            assert np.trace(sums) / sums.sum() == pytest.approx(named(part, name)["accuracy"].value)
+    flavour = np.searchsorted([0, 4, 5], jets["flavour"])
+    said = np.stack([jets[f"m_p{name}"] for name in FLAVOURS], 1).argmax(1)
+    (task,) = (one for one in found.tasks if one.task == "flavour")
+    for true, guess in ((0, 1), (1, 0), (2, 2)):
+        expected = weights[(flavour == true) & (said == guess)].sum()
+        assert task.confusion[true][guess] == pytest.approx(expected)
+    (task,) = (one for one in found.tasks if one.task == "mass")
+    has = jets["pt"] > 50
+    difference = jets["m_mass"][has].astype(float) - jets["mass"][has]
+    drawn = task.residuals["mass"]
+    expected, _ = np.histogram(difference, drawn.edges, weights=weights[has])
+    assert drawn.shares == pytest.approx(expected / weights[has].sum())
+    (result,) = found.discriminants
+    p = {name: jets[f"m_p{name}"].astype(float) for name in FLAVOURS}
+    values = np.log(p["bjets"] / (0.2 * p["cjets"] + 0.8 * p["ujets"]))
+    assert set(result.distribution) == set(FLAVOURS)
+    for index, name in enumerate(FLAVOURS):
+        drawn, chosen = result.distribution[name], flavour == index
+        expected, _ = np.histogram(values[chosen], drawn.edges, weights=weights[chosen])
+        assert drawn.shares == pytest.approx(expected / weights[chosen].sum())
+    written = json.loads(json.dumps(found.plain(), allow_nan=False))
+    assert written["tasks"]["origin"]["confusion"]["classes"] == list(ORIGINS)
+    assert written["tasks"]["mass"]["confusion"] is None
