@@ -33,6 +33,7 @@ class Constituents:
         group: Group of each jet, ``(jets,)``.
         jet_weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
         first: Number of the first of these jets among all jets of the file.
+        slot: Place of each in the array of its jet, ``(T,)``.
     """
 
     fields: NDArray[np.void]
@@ -40,6 +41,7 @@ class Constituents:
     group: NDArray[np.int64]
     jet_weights: Floats | None = None
     first: int = 0
+    slot: NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> slice:
@@ -127,7 +129,8 @@ class PredictionFile:
                 jet, slot = np.nonzero(rows["valid"])
                 kept = rows[jet, slot] if names is None else rows[jet, slot][list(names)]
                 piece = slice(first, first + len(rows))
-                yield Constituents(kept, jet, groups[piece], None if weights is None else weights[piece], first)
+                own = None if weights is None else weights[piece]
+                yield Constituents(kept, jet, groups[piece], own, first, slot)
                 first += len(rows)
 
     def groups(self) -> NDArray[np.int64]:

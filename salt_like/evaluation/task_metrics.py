@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from salt_like.evaluation.classification import ClassificationSums, classify, co
 from salt_like.evaluation.contents import TaskRecord
 from salt_like.evaluation.histogram import Histogram, edges_around, histogram
 from salt_like.evaluation.metric import Metric
-from salt_like.evaluation.reader import GROUPS, PredictionFile, decode
+from salt_like.evaluation.reader import GROUPS, Constituents, PredictionFile, decode
 from salt_like.evaluation.regression import regress
 from salt_like.evaluation.results import TaskResult
 from salt_like.evaluation.statistics import Floats
@@ -167,11 +167,26 @@ def _residuals(
 
 
 def _vertices(file: PredictionFile, task: TaskRecord) -> TaskResult:
+    flavours = file.flavours()
+    sums, entries = VertexSums(GROUPS, flavours[0] if flavours else ()), 0
+    for part, tracks, found in vertexed(file, task):
+        of_class = flavours[1][part.rows] if flavours else None
+        sums.add(tracks, found, part.group, part.jet_weights, of_class)
+        entries += len(found)
+    metrics = tuple(sums.metrics()) if entries else ()
+    return TaskResult(task.name, task.stream, entries, metrics, by_class=sums.by_class() if entries else {})
+
+
+def vertexed(file: PredictionFile, task: TaskRecord) -> Iterator[tuple[Constituents, Tracks, NDArray[np.int64]]]:
+    """Constituents, their true vertices and the vertices that a task says, ``(T,)``, some jets at a time.
+
+    Args:
+        file: The prediction file.
+        task: A task that finds vertices.
+    """
     label = label_of(file, task, "index")
     (column,) = _names(file, task.outputs)
     origin = _origin(file, task.stream)
-    flavours = file.flavours()
-    sums, entries = VertexSums(GROUPS, flavours[0] if flavours else ()), 0
     for part in file.constituents(task.stream):
         truth = part.fields[file.column_of(label)].astype(np.int64)
         heavy, primary = np.ones(len(truth), bool), None
@@ -181,12 +196,12 @@ def _vertices(file: PredictionFile, task: TaskRecord) -> TaskResult:
             if origin[1]:
                 said = np.stack([part.fields[name] for name in origin[1]], 1).argmax(1)
                 primary = said == origin[0].classes.index(PRIMARY)
-        tracks = Tracks(part.jet, truth, heavy, primary, len(part.group))
-        of_class = flavours[1][part.rows] if flavours else None
-        sums.add(tracks, part.fields[column].astype(np.int64), part.group, part.jet_weights, of_class)
-        entries += len(truth)
-    metrics = tuple(sums.metrics()) if entries else ()
-    return TaskResult(task.name, task.stream, entries, metrics, by_class=sums.by_class() if entries else {})
+        yield part, Tracks(part.jet, truth, heavy, primary, len(part.group)), part.fields[column].astype(np.int64)
+
+
+def knows_origin(file: PredictionFile, stream: str) -> bool:
+    """True where the file has a label that says which constituents are from heavy flavour."""
+    return _origin(file, stream) is not None
 
 
 def _origin(file: PredictionFile, stream: str) -> tuple[Label, list[str]] | None:
