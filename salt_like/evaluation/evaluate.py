@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from salt_like.errors import UserError, nearest
-from salt_like.evaluation.contents import TaskRecord
 from salt_like.evaluation.curves import curve, scan
 from salt_like.evaluation.histogram import Histogram, edges_around, histogram
+from salt_like.evaluation.profiles import with_profiles
 from salt_like.evaluation.ranges import Range
-from salt_like.evaluation.reader import PredictionFile, decode
-from salt_like.evaluation.rejection import apply, discriminant
+from salt_like.evaluation.reader import PredictionFile
+from salt_like.evaluation.rejection import apply
 from salt_like.evaluation.results import DiscriminantResult, Evaluation
-from salt_like.evaluation.statistics import Floats, effective_entries
-from salt_like.evaluation.task_metrics import evaluate_task, label_of, prior_of
+from salt_like.evaluation.scores import Scores, scores
+from salt_like.evaluation.statistics import effective_entries
+from salt_like.evaluation.task_metrics import evaluate_task, prior_of
 from salt_like.evaluation.working_points import EFFICIENCIES, Cuts, fixed, flat
 from salt_like.spec import Discriminant
 
@@ -40,7 +39,7 @@ def evaluate(path: Path, cuts: Cuts | None = None, ranges: Sequence[Range] = ())
     used = make_cuts(path, ranges) if cuts is None else cuts
     check_cuts(used, file)
     parts = tuple(_evaluate(file.within(one), used) for one in ranges)
-    return _evaluate(file, used, parts)
+    return with_profiles(file, _evaluate(file, used, parts), ranges)
 
 
 def make_cuts(
@@ -133,56 +132,6 @@ def _ranges(file: PredictionFile) -> dict[str, tuple[float, float, str]]:
     shown = {one.name: one.unit for one in stream.variables if one.name in file.fields[stream.name]}
     columns = file.columns(list(shown)) if file.jets else {}
     return {name: (float(np.nanmin(one)), float(np.nanmax(one)), shown[name]) for name, one in columns.items()}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one discriminant needs, of all jets.
-
-    Args:
-        task: The task that says the probabilities.
-        classes: Class names in order of the index.
-        signal_class: Class in the numerator.
-        probabilities: Class → ``(n,)``.
-        labels: Class index, ``(n,)``; negative for none.
-        values: The discriminant, ``(n,)``.
-        weights: ``(n,)``, ``None`` for 1.
-    """
-
-    task: TaskRecord
-    classes: tuple[str, ...]
-    signal_class: str
-    probabilities: Mapping[str, Floats]
-    labels: NDArray[np.integer]
-    values: Floats
-    weights: Floats | None
-
-    @property
-    def is_signal(self) -> NDArray[np.bool_]:
-        """True for jets of the signal class, ``(n,)``."""
-        chosen: NDArray[np.bool_] = self.labels == self.classes.index(self.signal_class)
-        return chosen
-
-    def signal(self) -> tuple[Floats, Floats | None]:
-        """Values and weights of the signal jets."""
-        chosen = self.is_signal
-        return self.values[chosen], None if self.weights is None else self.weights[chosen]
-
-
-def scores(file: PredictionFile, wanted: Discriminant) -> Scores | None:
-    """What a discriminant needs of all jets of a file; ``None`` when no task has the classes."""
-    jets = file.contents.spec.global_stream.name
-    needed = {wanted.signal, *wanted.background}
-    for task in file.contents.tasks:
-        columns = {output.of_class: output.column(file.contents.model) for output in task.outputs}
-        if task.stream == jets and needed <= set(columns):
-            label = label_of(file, task, "class")
-            read = file.columns([*columns.values(), file.column_of(label)])
-            probabilities = {name: read[column] for name, column in columns.items()}
-            labels = decode(label, read[file.column_of(label)])
-            values = discriminant(probabilities, wanted.signal, wanted.background)
-            return Scores(task, label.classes, wanted.signal, probabilities, labels, values, file.weights())
-    return None
 
 
 def _discriminant(file: PredictionFile, wanted: Discriminant, jets: Scores, cuts: Cuts) -> DiscriminantResult:

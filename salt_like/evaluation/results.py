@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from salt_like.evaluation.bins import Profile, TaskProfile
 from salt_like.evaluation.curves import Scan, plain_curve
 from salt_like.evaluation.histogram import Histogram
 from salt_like.evaluation.metric import Metric, plain
@@ -30,6 +31,7 @@ class TaskResult:
         classes: Class names of a classification.
         confusion: Sum of the weights by true (rows) and most probable (columns) class, ``(C, C)``.
         residuals: Label → distribution of value - target of a regression.
+        profile: The metrics in bins of the jets' momentum, of regressions and vertices.
     """
 
     task: str
@@ -42,6 +44,7 @@ class TaskResult:
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[float, ...], ...] = ()
     residuals: Mapping[str, Histogram] = field(default_factory=dict)
+    profile: TaskProfile | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class DiscriminantResult:
         scan: Rejections against a fraction of the background, on the jets that the cuts were made on.
         prior: Class fractions for which its probabilities hold; empty for those of the training sample.
         distribution: Class → how the discriminant is distributed, all in the same bins.
+        profiles: What one working point does in bins of momentum, pseudorapidity and number of constituents.
     """
 
     discriminant: Discriminant
@@ -67,6 +71,7 @@ class DiscriminantResult:
     scan: Scan | None = None
     prior: Mapping[str, float] = field(default_factory=dict)
     distribution: Mapping[str, Histogram] = field(default_factory=dict)
+    profiles: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ def _task(one: TaskResult) -> dict[str, Any]:
         "by_class": {name: [metric.plain() for metric in metrics] for name, metrics in one.by_class.items()},
         "confusion": {"classes": list(one.classes), "sums": plain(one.confusion)} if one.classes else None,
         "residuals": {name: drawn.plain() for name, drawn in one.residuals.items()},
+        "profile": one.profile.plain() if one.profile else None,
     }
 
 
@@ -152,4 +158,5 @@ def _discriminant(one: DiscriminantResult) -> dict[str, Any]:
         "curve": plain_curve(one.curve),
         "scan": one.scan.plain() if one.scan else None,
         "distribution": {name: drawn.plain() for name, drawn in one.distribution.items()},
+        "profiles": [profile.plain() for profile in one.profiles],
     }
