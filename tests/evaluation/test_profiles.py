@@ -114,8 +114,8 @@ def test_regressions_and_vertices_in_bins_are_those_of_a_range(tmp_path: Path) -
         assert repr(profiles[name].by_class[1]) == repr(whole.by_class)
     plain = json.loads(json.dumps(profiles["vertices"].plain(), allow_nan=False))
     values = [metrics[4].value for metrics in profiles["vertices"].metrics]
-    assert profiles["vertices"].metrics[4].baseline_name in plain["metrics"]["pair purity"]["trivial"]
-    name = profiles["vertices"].metrics[4].name
+    assert profiles["vertices"].metrics[0][4].baseline_name in plain["metrics"]["pair purity"]["trivial"]
+    name = profiles["vertices"].metrics[0][4].name
     assert plain["metrics"][name]["value"] == pytest.approx(values, nan_ok=True)
 
 
