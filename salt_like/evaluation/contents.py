@@ -46,6 +46,7 @@ class Contents:
         labelled: False when the file was made without labels.
         weight: Field of the global stream with the weight of each jet.
         version: Version of the package.
+        generator: What made the predicted files, in the first one's own words; empty where it does not say so.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Contents:
     labelled: bool = True
     weight: str | None = None
     version: str = ""
+    generator: str = ""
 
     def attributes(self) -> dict[str, Any]:
         """For the root of the HDF5 file; what is nested is JSON."""
@@ -72,6 +74,7 @@ class Contents:
             "checkpoint": self.checkpoint,
             "labelled": self.labelled,
             "weight": self.weight or "",
+            "generator": self.generator,
             "spec": json.dumps(replace(self.spec, streams=short, reweighting=None).to_dict()),
             "tasks": json.dumps([asdict(task) for task in self.tasks]),
         }
@@ -103,4 +106,5 @@ class Contents:
             labelled=bool(attributes["labelled"]),
             weight=str(attributes["weight"]) or None,
             version=str(attributes["package_version"]),
+            generator=str(attributes.get("generator", "")),
         )

@@ -124,6 +124,7 @@ def _evaluate(file: PredictionFile, cuts: Cuts, parts: tuple[Evaluation, ...] = 
         float(file.jets) if weights is None else effective_entries(weights),
         file.range,
         parts,
+        contents.generator,
     )
 
 

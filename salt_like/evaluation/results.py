@@ -91,6 +91,7 @@ class Evaluation:
         effective: Effective number of jets, ``(sum w)^2 / sum w^2``.
         within: Range of the jets, ``None`` for all of the file.
         parts: The same for the jets of each range.
+        generator: What made the predicted files, in their own words; empty where they do not say so.
     """
 
     sample: str
@@ -105,6 +106,7 @@ class Evaluation:
     effective: float = 0.0
     within: Range | None = None
     parts: tuple[Evaluation, ...] = ()
+    generator: str = ""
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -114,6 +116,7 @@ class Evaluation:
             "file": self.file,
             "sources": list(self.sources),
             "weight": self.weight,
+            "generator": self.generator,
             **self._numbers(),
             "by_range": [part._numbers() for part in self.parts],
         }

@@ -171,6 +171,7 @@ class SamplePredictor:
             labelled=self.sample.extractor.labelled,
             weight=self.options.weight,
             version=__version__,
+            generator=str(self.sample.source.attributes.get("generator", "")),
         )
 
     def _facts(self, stream: str, jets: int) -> dict[str, Any]:

@@ -31,9 +31,9 @@ def named(evaluation: Evaluation, task: str) -> dict[str, Metric]:
 
 
 def test_contents_survive(tmp_path: Path) -> None:
-    assert PredictionFile(file(tmp_path / "a.h5", weight="weight")).contents == replace(
-        contents(weight="weight"), version=""
-    )
+    made = file(tmp_path / "a.h5", weight="weight", generator="Pythia")
+    assert PredictionFile(made).contents == contents(weight="weight", generator="Pythia")
+    assert evaluate(made).plain()["generator"] == "Pythia"
 
 
 def test_metrics_belong_to_their_columns_and_labels(tmp_path: Path) -> None:
