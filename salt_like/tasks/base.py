@@ -44,6 +44,8 @@ class Task(nn.Module, ABC):
     Attributes:
         nonnegative: Whether the loss is never negative, so that a weight may be learned for it.
         prior: Class fractions for which predicted probabilities hold; empty for those of the training sample.
+        trained_prior: Class fractions for which the softmax of the logits holds; empty for a task of another kind.
+        temperature: Temperature of the predicted probabilities (`Classification`).
     """
 
     nonnegative = True
@@ -65,6 +67,8 @@ class Task(nn.Module, ABC):
         self.in_dim = self.width + (pooled_dim if self.context else 0)
         self.outputs: tuple[Output, ...] = ()
         self.prior: tuple[float, ...] = ()
+        self.trained_prior: tuple[float, ...] = ()
+        self.temperature = 1.0
 
     @classmethod
     @abstractmethod

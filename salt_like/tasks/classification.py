@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,7 @@ from salt_like.sets import Tokens
 from salt_like.spec import DataSpec, Label, Output, Request
 from salt_like.tasks.base import Task
 from salt_like.tasks.metrics import Accuracy, AreaUnderCurve, MacroF1, MajorityAccuracy
+from salt_like.tasks.priors import adjusted, given_prior, trained_prior
 
 
 class Classification(Task):
@@ -34,9 +36,18 @@ class Classification(Task):
             probabilities for classes as frequent as the weights make them.
         label_smoothing: Share of each target that is spread evenly over the classes (arXiv:1512.00567).
         where: Expression on the stream's fields; rows that do not fulfil it have no target.
+        temperature: Number T by which predictions divide the logarithms of likelihood ratios, as `train calibrate`
+            finds it (arXiv:1706.04599): p(c) ∝ π_c exp((ln p_c - ln π_c) / T), with the class fractions π of the
+            training, after class weights. Not in loss and metrics.
+        prior: Class fractions for which predictions are made, p(c) ∝ p_c · prior_c / π_c; ``None`` for π. Not in loss
+            and metrics.
 
     Raises:
-        ValueError: Fewer than two classes, or weights that do not fit the classes.
+        ValueError: Fewer than two classes, weights or fractions that do not fit the classes, or a temperature that is
+            not positive.
+
+    Attributes:
+        trained_prior: Class fractions that the loss sees, ``(C,)``: those of the logits.
     """
 
     class_weights: Tensor
@@ -55,6 +66,8 @@ class Classification(Task):
         class_weights: Literal["none", "balanced"] | list[float] = "none",
         label_smoothing: float = 0.0,
         where: str | None = None,
+        temperature: float = 1.0,
+        prior: dict[str, float] | None = None,
         hidden: list[int] | None = None,
         activation: str = "SiLU",
         dropout: float = 0.0,
@@ -71,7 +84,14 @@ class Classification(Task):
         # not part of the state: it follows from the description of the data
         weights = torch.tensor(_weights(self.label, class_weights), dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
-        self.prior = _assumed(self.label, weights.tolist()) if self.weighted else ()
+        self.trained_prior = trained_prior(self.label, weights.tolist())
+        known = any(self.label.prior or self.label.counts)
+        self.prior = self.trained_prior if self.weighted and known else ()
+        if prior is not None:
+            self.prior = given_prior(prior, self.label, self.trained_prior)
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be a number above 0, got {temperature}")
+        self.temperature = temperature
         self.head = self._head(len(self.label.classes), hidden, activation, dropout)
         self.outputs = tuple(
             Output(stream, f"p{short_name(name)}", "probability", of_class=name) for name in self.label.classes
@@ -113,7 +133,11 @@ class Classification(Task):
 
     def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
         del batch
-        return dict(zip(self.outputs, logits.float().softmax(-1).unbind(-1), strict=True))
+        values = logits.float()
+        wanted = self.prior or self.trained_prior
+        if self.temperature != 1 or wanted != self.trained_prior:
+            values = adjusted(values, self.trained_prior, wanted, self.temperature)
+        return dict(zip(self.outputs, values.softmax(-1).unbind(-1), strict=True))
 
     def metrics(self) -> dict[str, Metric]:
         label = self.label
@@ -128,13 +152,6 @@ class Classification(Task):
 def short_name(name: str) -> str:
     """The class name as it stands in output names: without the ending ``jets``."""
     return name.removesuffix("jets") or name
-
-
-def _assumed(label: Label, weights: list[float]) -> tuple[float, ...]:
-    """Class fractions for which the probabilities of a class-weighted model hold: those of the training, weighted."""
-    fractions = label.prior or label.counts
-    weighted = [one * weight for one, weight in zip(fractions, weights, strict=True)] if any(fractions) else []
-    return tuple(one / sum(weighted) for one in weighted) if any(weighted) else ()
 
 
 def _weights(label: Label, wanted: str | list[float]) -> list[float]:

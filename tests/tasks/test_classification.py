@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from tasks.labelled import POOLED, SPEC, TOKEN, padded_jets
 
 from salt_like.batch import Batch
+from salt_like.evaluation.priors import transfer
+from salt_like.evaluation.temperature import scaled
 from salt_like.spec import DataSpec, Label
 from salt_like.tasks import Classification
 from salt_like.tasks.classification import short_name
@@ -118,6 +121,109 @@ def test_predictions_are_probabilities_by_class_name():
         ("pu", "probability", "ujets"),
     ]
     torch.testing.assert_close(torch.stack(list(said.values()), -1), logits().softmax(-1))
+
+
+PRIOR = {"bjets": 0.5, "cjets": 0.2, "ujets": 0.3}
+
+
+def probabilities(task: Classification, values: torch.Tensor) -> torch.Tensor:
+    return torch.stack(list(task.predict(values, batch()).values()), -1)
+
+
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_temperature_acts_on_likelihood_ratios(weights):
+    task = jets_task(class_weights=weights, temperature=1.7)
+    prior = torch.tensor((0.1, 0.3, 0.6) if weights == "none" else (1 / 3,) * 3)
+    said = logits().log_softmax(-1)
+    expected = (prior.log() + (said - prior.log()) / 1.7).softmax(-1)
+    torch.testing.assert_close(probabilities(task, logits()), expected)
+    assert not torch.allclose(expected, said.exp(), atol=0.01)
+    assert task.prior == pytest.approx(() if weights == "none" else prior.tolist())
+
+
+def test_other_class_fractions():
+    task = jets_task(class_weights="balanced", prior=PRIOR)
+    expected = logits().softmax(-1) * torch.tensor((0.5, 0.2, 0.3))
+    torch.testing.assert_close(probabilities(task, logits()), expected / expected.sum(-1, keepdim=True))
+    assert task.prior == (0.5, 0.2, 0.3)
+    assert task.trained_prior == pytest.approx((1 / 3,) * 3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_temperature_and_other_fractions_commute(seed):
+    random = np.random.default_rng(seed)
+    spec = with_flavour(replace(SPEC.labels[0], prior=tuple(random.dirichlet(np.ones(3)))))
+    new, values = random.dirichlet(np.ones(3)), logits(seed=seed)
+    both = jets_task(spec, temperature=0.6, prior=dict(zip(PRIOR, new.tolist(), strict=True)))
+    scaled_first = probabilities(jets_task(spec, temperature=0.6), values).numpy()
+    old = jets_task(spec).trained_prior
+    np.testing.assert_allclose(probabilities(both, values), transfer(scaled_first, old, new), atol=1e-6)
+    moved_first = np.log(transfer(probabilities(jets_task(spec), values).numpy(), old, new)) - np.log(new)
+    np.testing.assert_allclose(probabilities(both, values), scaled(moved_first, new, 0.6), atol=1e-6)
+
+
+def test_loss_metrics_and_weights_do_not_know_the_temperature():
+    plain, hot = jets_task(), jets_task(temperature=3.0, prior=PRIOR)
+    assert plain.loss(logits(), batch()) == hot.loss(logits(), batch())
+    assert plain.state_dict().keys() == hot.state_dict().keys()
+    assert [one.field for one in plain.outputs] == [one.field for one in hot.outputs]
+
+
+def test_neutral_temperature_and_fractions_change_no_bit():
+    plain = probabilities(jets_task(), logits())
+    same = {"bjets": 0.1, "cjets": 0.3, "ujets": 0.6}
+    assert torch.equal(plain, probabilities(jets_task(temperature=1.0), logits()))
+    torch.testing.assert_close(plain, probabilities(jets_task(prior=same), logits()))
+    assert torch.equal(plain, logits().softmax(-1))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_rounds_logits_only(kind):
+    task, values = jets_task(temperature=0.7, prior=PRIOR), logits().to(kind)
+    expected = probabilities(task, values.float())
+    half = jets_task(temperature=0.7, prior=PRIOR).to(kind)
+    assert torch.equal(probabilities(half, values), expected)
+    assert expected.dtype == torch.float32
+    large = torch.tensor([[6e4, -6e4, 0.0]]).to(kind)
+    torch.testing.assert_close(probabilities(jets_task(temperature=0.1), large), torch.tensor([[1.0, 0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+def test_a_class_without_training_rows_keeps_its_probability(temperature):
+    spec = with_flavour(replace(SPEC.labels[0], counts=(1.0, 0.0, 3.0), prior=(0.25, 0.0, 0.75)))
+    before, given = logits().softmax(-1), {"bjets": 0.5, "ujets": 0.5}
+    after = probabilities(jets_task(spec, temperature=temperature, prior=given), logits())
+    torch.testing.assert_close(after[:, 1], before[:, 1])
+    torch.testing.assert_close(after.sum(-1), torch.ones(6))
+    ratios = (before[:, 0] / before[:, 2] * 3) ** (1 / temperature)
+    torch.testing.assert_close(after[:, 0] / after[:, 2], ratios)
+    with pytest.raises(ValueError, match="saw nothing of class 'cjets', so leave it out"):
+        jets_task(spec, prior=PRIOR)
+    unknown = jets_task(with_flavour(replace(SPEC.labels[0], counts=())), temperature=2.0)
+    torch.testing.assert_close(probabilities(unknown, logits()), (logits() / 2).softmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ({**PRIOR, "tau": 0.1}, "no class 'tau'"),
+        ({"bjet": 0.5, "cjets": 0.2, "ujets": 0.3}, r"no class 'bjet' \(did you mean 'bjets'\?\)"),
+        ({"bjets": 0.5, "cjets": 0.5}, "no fraction for ujets"),
+        ({**PRIOR, "ujets": 0.4}, "sum to 1.1"),
+        ({"bjets": 1.0, "cjets": 0.0, "ujets": 0.0}, "the fraction of 'cjets' is 0.0"),
+        ({**PRIOR, "ujets": float("nan")}, "the fraction of 'ujets' is nan"),
+        ({"bjets": 1.5, "cjets": -0.2, "ujets": -0.3}, "the fraction of 'cjets' is -0.2"),
+    ],
+)
+def test_refuses_fractions_that_are_none(prior, message):
+    with pytest.raises(ValueError, match=f"{message}.*\nallowed: a fraction above 0 for each of bjets, cjets, ujets"):
+        jets_task(prior=prior)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_refuses_temperatures_that_are_none(temperature):
+    with pytest.raises(ValueError, match="temperature must be a number above 0"):
+        jets_task(temperature=temperature)
 
 
 def test_label_map_and_where_choose_the_label_of_that_reading():
