@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,9 @@ MOST_NAMED = 3  # the table has them all
 def parser() -> command_line.Parser:
     """The options of `train compare`."""
     made = command_line.Parser(
-        "compare", "Compares rejections, cross-entropy and AUC of two taggers on the same jets.", epilog=_EPILOG
+        "compare",
+        "Compares what two taggers say about the same jets: rejections, and the metrics of every task of both.",
+        epilog=_EPILOG,
     )
     made.add_argument("first", metavar="RUN_A", help="folder of a run, or a prediction file")
     made.add_argument("second", metavar="RUN_B", help="what is compared with it")
@@ -37,12 +40,16 @@ def parser() -> command_line.Parser:
     made.add_argument("--range", metavar="FIELD=LOW,HIGH", help="only jets in a range, such as pt=20000,250000")
     made.add_argument("--resamples", type=positive, default=1000, metavar="N", help="resamples of the events (1000)")
     made.add_argument("--seed", type=int, default=0, metavar="N", help="of the resamples (0)")
-    made.add_argument("--json", metavar="FILE", help="write the numbers there too")
+    made.add_argument(
+        "--details", action="store_true", help="show all working points, AUC of constituents, vertices by class"
+    )
+    made.add_argument("--json", metavar="FILE", help="write all numbers there too")
     made.add_argument(
         "--fail-if-worse",
         type=_ratio,
         metavar="X",
-        help="exit code 1 unless B is shown to keep X of every rejection of A: lower end of the 95 %% interval of B/A",
+        help="exit code 1 unless B is shown to keep X of every rejection of A: lower end of the 95 %% interval of B/A;"
+        " nothing else is judged",
     )
     return made
 
@@ -77,7 +84,7 @@ def main(arguments: list[str]) -> int:
         first, second = _within(options.range, first, second)
     with progress("resampling") as report:
         found = compare(first, second, options.resamples, options.seed, report)
-    table.show([*_tables(found), *found.notes])
+    table.show([*_tables(found, options.details), *found.notes])
     if options.json:
         from salt_like.atomic import write_atomically
 
@@ -129,30 +136,51 @@ def _within(text: str, first: PredictionFile, second: PredictionFile) -> tuple[P
     return first.within(ranges[0]), second.within(ranges[0])
 
 
-def _tables(found: Comparison) -> list[table.Table | str]:
+def _tables(found: Comparison, details: bool) -> list[table.Table | str]:
     unit = "events" if found.by_event else "jets"
     head = (
         f"sample {found.sample}: {found.jets} jets of {found.events} {unit}, {found.resamples} resamples, "
         f"seed {found.seed}\n  A: {found.models[0]}, {found.files[0]}\n  B: {found.models[1]}, {found.files[1]}"
     )
-    headings = ("A", "B", "68 %", "95 %", "verdict")
+    named = [
+        ("rejections, each with its own cut on these jets", found.ratios),
+        ("classes of the jets", found.differences),
+        *((one.task, one.rows) for one in found.tasks),
+    ]
     parts: list[table.Table | str] = [head]
-    for title, change, rows in (
-        ("rejections, each with its own cut on these jets", "B/A", found.ratios),
-        ("other metrics", "B - A", found.differences),
-    ):
-        cells = [_cells(one) for one in rows]
+    for title, rows in named:
+        ratios = {bool(row.neutral) for row in rows}
+        change = "change" if len(ratios) > 1 else "B/A" if True in ratios else "B - A"
+        cells = [_cells(row, len(ratios) > 1) for row in rows if details or not row.detail]
         if cells:
-            parts.append(table.Table(title, ("", *headings[:2], change, *headings[2:]), cells, frozenset({0, 6})))
-    return parts
+            headings = ("", "A", "B", change, "68 %", "95 %", "verdict")
+            parts.append(table.Table(title, headings, cells, frozenset({0, 6})))
+    more = 0 if details else sum(row.detail for _, rows in named for row in rows)
+    return [*parts, f"{more} more numbers with --details"] if more else parts
 
 
-def _cells(one: Compared) -> tuple[str, ...]:
+def _cells(one: Compared, said: bool) -> tuple[str, ...]:
+    """A line of a table; with `said` it says whether the change is a ratio."""
+    name = one.name + (f" [{one.unit}]" if one.unit else "")
+    if not one.conclusive:
+        return (name, _number(one.first), _number(one.second), "", "", "", one.verdict)
     change = one.change
-    form = "{:.3f}" if one.neutral else "{:+.4f}"
-    value, *ends = (form.format(x) for x in (change.value, change.low68, change.high68, change.low95, change.high95))
-    within = [f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"] if one.conclusive else ["", ""]
-    return (one.name, f"{one.first:.4g}", f"{one.second:.4g}", value if one.conclusive else "", *within, one.verdict)
+    numbers = (change.value, change.low68, change.high68, change.low95, change.high95)
+    form = "{:.3f}" if one.neutral else _form(change.high95 - change.low95)
+    value, *ends = (form.format(x) for x in numbers)
+    value = f"{'B/A' if one.neutral else 'B - A'} {value}" if said else value
+    within = (f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}")
+    return (name, _number(one.first), _number(one.second), value, *within, one.verdict)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "-"
+
+
+def _form(width: float) -> str:
+    """As many digits as the width of an interval gives meaning to, four behind the point for numbers below 1."""
+    digits = 4 if not 0 < width < math.inf else 2 - math.floor(math.log10(width))
+    return f"{{:+.{min(max(digits, 0), 4)}f}}"
 
 
 def _judge(found: Comparison, least: float) -> int:

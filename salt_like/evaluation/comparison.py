@@ -1,20 +1,36 @@
-"""Two taggers on the same jets: ratios of rejections, differences of cross-entropy and AUC, with their intervals."""
+"""Two taggers on the same jets: what each task says, with the intervals of differences and ratios."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from salt_like.errors import UserError
+from salt_like.evaluation.matching import paired
 from salt_like.evaluation.metric import plain
-from salt_like.evaluation.paired import Compared, Tagger, prior, require_same_classes, rows_of
+from salt_like.evaluation.paired import Compared, Pair
 from salt_like.evaluation.reader import PredictionFile
-from salt_like.evaluation.resampling import EventResamples, interval, resampled
+from salt_like.evaluation.resampling import Draws, EventResamples, resampled
 from salt_like.evaluation.statistics import Floats
 from salt_like.spec import Output
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """A task of both taggers.
+
+    Args:
+        task: Its name in A.
+        stream: Stream whose rows it describes.
+        rows: The numbers.
+    """
+
+    task: str
+    stream: str
+    rows: tuple[Compared, ...]
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,8 @@ class Comparison:
         resamples: Number of resamples.
         seed: Their seed.
         ratios: Rejections.
-        differences: Cross-entropy and AUC.
+        differences: Cross-entropy and AUC of the class of the jets.
+        tasks: All other tasks.
         notes: What one must know to read them.
     """
 
@@ -45,14 +62,19 @@ class Comparison:
     seed: int
     ratios: tuple[Compared, ...]
     differences: tuple[Compared, ...]
+    tasks: tuple[TaskComparison, ...] = ()
     notes: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         found: dict[str, Any] = plain(asdict(self))
-        for key, rows in (("ratios", self.ratios), ("differences", self.differences)):
-            found[key] = [{**one, "verdict": row.verdict} for one, row in zip(found[key], rows, strict=True)]
+        found["ratios"], found["differences"] = _with_verdicts(self.ratios), _with_verdicts(self.differences)
+        found["tasks"] = {one.task: {"stream": one.stream, "metrics": _with_verdicts(one.rows)} for one in self.tasks}
         return found
+
+
+def _with_verdicts(rows: Sequence[Compared]) -> list[dict[str, Any]]:
+    return [{**plain(asdict(row)), "verdict": row.verdict} for row in rows]
 
 
 def compare(
@@ -62,7 +84,7 @@ def compare(
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Compare the classification of the jets in two prediction files.
+    """Compare what the tasks in two prediction files say.
 
     Cuts are made anew for each model and each resample, so that their uncertainty is in the intervals.
 
@@ -74,33 +96,26 @@ def compare(
         report: Called with the number of resamples done and that of all.
 
     Raises:
-        UserError: Other jets, other classes, or no classification of jets.
+        UserError: Other jets or weights, other classes of the jets, or no task that both have.
     """
     require_same_jets(first, second)
-    sides = Tagger(first), Tagger(second)
-    require_same_classes(*sides)
-    rows = rows_of(*sides)
-    measured = [side.measure(rows) for side in sides]
-    is_ratio = np.array([row.is_ratio for row in rows])
     events = first.events() if first.events() is not None else second.events()
-    drawn = EventResamples(np.arange(first.jets) if events is None else events, sides[0].weights, resamples, seed)
-
-    def changes(weights: Floats) -> Floats:
-        one, other = (measure(weights) for measure in measured)
-        with np.errstate(all="ignore"):
-            return np.where(
-                is_ratio, one / other, other - one
-            )  # of passing shares, so the rejection of B over that of A
-
-    found = resampled(changes, drawn, report)
-    own = sides[0].weights[None]
-    here, values = changes(own)[0], [measure(own)[0] for measure in measured]
-    compared = [
-        row.compared(
-            float(values[0][place]), float(values[1][place]), interval(float(here[place]), found[:, place]), sides[0]
-        )
-        for place, row in enumerate(rows)
-    ]
+    numbers = np.arange(first.jets) if events is None else events
+    drawn = EventResamples(numbers, _weights(first, second), resamples, seed)
+    pairs, notes = paired(first, second, drawn)
+    if not pairs:
+        said = "\n".join(notes[:2]) or "no task has a truth in either"
+        raise UserError(f"nothing to compare\n{said}\nA: {first.path}\nB: {second.path}")
+    main = next((pair for pair in pairs if pair.of_jets), None)
+    jets: tuple[Compared, ...] = ()
+    others: dict[tuple[str, str], tuple[Compared, ...]] = {}
+    for pair, rows in zip(pairs, _resample(pairs, drawn, report), strict=True):
+        if pair is main:
+            jets = rows
+        else:  # several values of one task stand together
+            others[pair.name, pair.stream] = (*others.get((pair.name, pair.stream), ()), *rows)
+    if events is None:
+        notes.insert(0, "the files do not identify events: jets were resampled one by one, as if they were independent")
     return Comparison(
         first.contents.sample,
         (str(first.path), str(second.path)),
@@ -110,10 +125,54 @@ def compare(
         events is not None,
         resamples,
         seed,
-        tuple(one for one, ratio in zip(compared, is_ratio, strict=True) if ratio),
-        tuple(one for one, ratio in zip(compared, is_ratio, strict=True) if not ratio),
-        tuple(_notes(*sides, events is not None)),
+        tuple(row for row in jets if row.neutral == 1),
+        tuple(row for row in jets if row.neutral == 0),
+        tuple(TaskComparison(*named, rows) for named, rows in others.items()),
+        tuple(notes),
     )
+
+
+def _resample(
+    pairs: Sequence[Pair], drawn: EventResamples, report: Callable[[int, int], None] | None
+) -> list[tuple[Compared, ...]]:
+    """The rows of each pair with their intervals, all from the same resamples."""
+
+    def numbers(draws: Draws) -> Floats:
+        return np.concatenate([side(draws) for pair in pairs for side in pair.sides], 1)
+
+    values, here = resampled(numbers, drawn, report), numbers(drawn.whole())[0]
+    found, start = [], 0
+    for pair in pairs:
+        number = len(pair.rows)
+        found.append(
+            tuple(
+                row.compared(float(here[one]), float(here[other]), (values[:, one], values[:, other]))
+                for row, one, other in zip(
+                    pair.rows, range(start, start + number), range(start + number, start + 2 * number), strict=True
+                )
+            )
+        )
+        start += 2 * number
+    return found
+
+
+def _weights(first: PredictionFile, second: PredictionFile) -> Floats | None:
+    """Weight of each jet, the same in both files.
+
+    Raises:
+        UserError: They differ.
+    """
+    one, other = first.weights(), second.weights()
+    if one is None and other is None:
+        return None
+    one, other = (np.ones(first.jets) if weights is None else weights for weights in (one, other))
+    if not np.array_equal(one, other):
+        jet = int((one != other).argmax())
+        raise UserError(
+            f"not the same weight of jet {jet}: {one[jet]} in A and {other[jet]} in B\n"
+            f"A: {first.path}\nB: {second.path}"
+        )
+    return one
 
 
 def require_same_jets(first: PredictionFile, second: PredictionFile) -> None:
@@ -142,18 +201,3 @@ def require_same_jets(first: PredictionFile, second: PredictionFile) -> None:
 
 def _outputs(file: PredictionFile) -> list[Output]:
     return [output for task in file.contents.tasks for output in task.outputs]
-
-
-def _notes(first: Tagger, second: Tagger, by_event: bool) -> list[str]:
-    notes = []
-    if not by_event:
-        notes.append("the files do not identify events: jets were resampled one by one, as if they were independent")
-    if prior(first) != prior(second):
-        notes.append("probabilities for different class fractions: cross-entropies are not compared")
-    for name, one in first.discriminants.items():
-        other = second.discriminants.get(name)
-        if other is None:
-            notes.append(f"{name}: not in B")
-        elif other != one:
-            notes.append(f"{name}: not the same fractions: {dict(one.background)} in A, {dict(other.background)} in B")
-    return notes

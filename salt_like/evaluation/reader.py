@@ -31,17 +31,17 @@ class Constituents:
         fields: ``(T,)`` structured.
         jet: Number of the jet of each, from 0, ``(T,)``.
         group: Group of each jet, ``(jets,)``.
+        slot: Place of each in the array of its jet, ``(T,)``.
         jet_weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
         first: Number of the first of these jets among all jets of the file.
-        slot: Place of each in the array of its jet, ``(T,)``.
     """
 
     fields: NDArray[np.void]
     jet: NDArray[np.int64]
     group: NDArray[np.int64]
+    slot: NDArray[np.int64]
     jet_weights: Floats | None = None
     first: int = 0
-    slot: NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> slice:
@@ -130,7 +130,7 @@ class PredictionFile:
                 kept = rows[jet, slot] if names is None else rows[jet, slot][list(names)]
                 piece = slice(first, first + len(rows))
                 own = None if weights is None else weights[piece]
-                yield Constituents(kept, jet, groups[piece], own, first, slot)
+                yield Constituents(kept, jet, groups[piece], slot, own, first)
                 first += len(rows)
 
     def groups(self) -> NDArray[np.int64]:

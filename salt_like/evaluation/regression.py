@@ -45,10 +45,27 @@ def regress(
         width = "half central 68 % of value/target"
         metrics.append(Metric(width, *entries.half_width(ratio), entries.half_width(flat)[0], name))
     if sigmas is not None:
-        pulls = difference / sigmas[used]
+        widths = sigmas[used].astype(np.float64)
+        pulls = difference / widths
         metrics.append(Metric("pull mean", *entries.mean(pulls), 0.0, "ideal"))
         metrics.append(Metric("pull width (half central 68 %)", *entries.half_width(pulls), 1.0, "ideal"))
+        likelihood = entries.mean(negative_log_likelihood(difference, widths))
+        known = entries.rms(trivial)[0]
+        constant_one = entries.mean(negative_log_likelihood(trivial, np.full(len(trivial), known)))[0]
+        metrics.append(Metric("negative log-likelihood", *likelihood, constant_one, name))
     return metrics
+
+
+def negative_log_likelihood(difference: Floats, sigmas: Floats) -> Floats:
+    """``ln(sqrt(2 pi) sigma) + (difference / sigma)^2 / 2`` of a normal distribution, in the unit of the label.
+
+    Args:
+        difference: Value minus target, ``(n,)``.
+        sigmas: Standard deviations, ``(n,)``.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.log(sigmas) + np.log(2 * np.pi) / 2 + np.square(difference / sigmas) / 2
+    return found
 
 
 class _Weighted:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,29 @@ def interval(value: float, resamples: Floats) -> Interval:
     return Interval(value, float(low), float(high), float(lower), float(upper))
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Some resamples of the events.
+
+    Args:
+        copies: How often each event is in each of them, ``(r, E)``.
+        event: Event of each jet, ``(n,)``.
+        own: Weight of each jet, ``(n,)``; ``None`` for 1.
+    """
+
+    copies: Floats
+    event: NDArray[np.intp]
+    own: Floats | None = None
+
+    @cached_property
+    def jets(self) -> Floats:
+        """Weights of all jets, ``(r, n)``."""
+        found: Floats = self.copies[:, self.event]
+        return found if self.own is None else found * self.own
+
+
 class EventResamples:
-    """Weights of jets in resamples of their events.
+    """Resamples of events.
 
     Args:
         events: Number of the event of each jet, ``(n,)``.
@@ -69,18 +91,32 @@ class EventResamples:
         unique, index = np.unique(events, return_inverse=True)
         self.events = len(unique)
         self.number = number
-        self._index = index.reshape(-1)
-        self._weights = weights
+        self.event: NDArray[np.intp] = index.reshape(-1)
+        self.own = weights
         self._seed = seed
 
-    def __iter__(self) -> Iterator[Floats]:
-        """Weights of all jets in some resamples after the others, ``(r, n)``."""
+    def whole(self) -> Draws:
+        """The events as they are, once each."""
+        return Draws(np.ones((1, self.events)), self.event, self.own)
+
+    def number_of(self, chosen: NDArray[np.bool_]) -> int:
+        """Number of events that have a chosen jet.
+
+        Args:
+            chosen: ``(n,)``.
+        """
+        return int(np.bincount(self.event[chosen], minlength=1).astype(bool).sum())
+
+    def __iter__(self) -> Iterator[Draws]:
+        """Some resamples after the others."""
         random = np.random.default_rng(self._seed)
-        rows = max(1, ELEMENTS // max(len(self._index), 1))
+        rows = max(1, ELEMENTS // max(len(self.event), 1))
         for start in range(0, self.number, rows):
             copies = random.poisson(1.0, (min(rows, self.number - start), self.events)).astype(np.float64)
-            found: Floats = copies[:, self._index]
-            yield found if self._weights is None else found * self._weights
+            yield Draws(copies, self.event, self.own)
+
+
+Statistic = Callable[[Draws], Floats]  # numbers of each resample, ``(r, k)``
 
 
 class Mistags:
@@ -132,11 +168,13 @@ class Areas:
     Args:
         scores: ``(n,)``.
         positive: ``(n,)``.
+        used: Entries that count, ``(n,)``; ``None`` for all.
     """
 
-    def __init__(self, scores: Floats, positive: NDArray[np.bool_]) -> None:
-        self._positive = np.flatnonzero(positive)
-        self._negative = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
+    def __init__(self, scores: Floats, positive: NDArray[np.bool_], used: NDArray[np.bool_] | None = None) -> None:
+        negative = ~positive if used is None else ~positive & used
+        self._positive = np.flatnonzero(positive if used is None else positive & used)
+        self._negative = np.flatnonzero(negative)[np.argsort(scores[negative], kind="stable")]
         ordered = scores[self._negative]
         self._below = np.searchsorted(ordered, scores[self._positive], side="left")
         self._not_above = np.searchsorted(ordered, scores[self._positive], side="right")
@@ -152,12 +190,12 @@ class Areas:
 
 
 def resampled(
-    statistic: Callable[[Floats], Floats], resamples: EventResamples, report: Callable[[int, int], None] | None = None
+    statistic: Statistic, resamples: EventResamples, report: Callable[[int, int], None] | None = None
 ) -> Floats:
     """A statistic of every resample.
 
     Args:
-        statistic: From weights ``(r, n)`` to ``(r, k)``.
+        statistic: From resamples to ``(r, k)``.
         resamples: The resamples.
         report: Called with the number of resamples done and that of all.
 
@@ -166,9 +204,9 @@ def resampled(
     """
     found: list[Floats] = []
     done = 0
-    for weights in resamples:
-        found.append(statistic(weights))
-        done += len(weights)
+    for draws in resamples:
+        found.append(statistic(draws))
+        done += len(draws.copies)
         if report is not None:
             report(done, resamples.number)
     return np.concatenate(found)

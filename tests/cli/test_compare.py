@@ -37,7 +37,7 @@ def test_two_runs(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Captur
     capsys.readouterr()
     out = tmp_path / "numbers.json"
     arguments = [str(first), str(second), "--sample=zprime", "--resamples=50", f"--json={out}"]
-    assert main(["compare", *arguments]) == 0
+    assert main(["compare", *arguments, "--details"]) == 0
     printed = capsys.readouterr().out
     assert "sample zprime: 400 jets of 200 events, 50 resamples, seed 0" in printed
     assert f"A: GN2, {first / 'predictions' / 'zprime.h5'}" in printed

@@ -27,11 +27,11 @@ def test_against_a_slow_loop_over_the_copies_of_each_jet(weighted: bool, monkeyp
     own = np.random.default_rng(5).uniform(0.2, 2, 900) if weighted else None
     monkeypatch.setattr(resampling, "ELEMENTS", 5 * 900)  # several pieces, the last one smaller
     drawn = EventResamples(events, own, 12, 3)
-    pieces = list(drawn)
+    pieces = [draws.jets for draws in drawn]
     assert [len(piece) for piece in pieces] == [5, 5, 2]
     mistags, areas = Mistags(values, labels, 2, (0, 1), EFFICIENCIES), Areas(values, labels == 1)
     found = np.concatenate([mistags(piece) for piece in pieces])
-    area = resampled(lambda weights: areas(weights)[:, None], drawn)[:, 0]
+    area = resampled(lambda draws: areas(draws.jets)[:, None], drawn)[:, 0]
     for number, weights in enumerate(np.concatenate(pieces)):
         copies = np.rint(weights / (1 if own is None else own)).astype(int)
         assert all(len(set(copies[events == event])) == 1 for event in set(events))  # jets of an event go together
@@ -48,9 +48,11 @@ def test_against_a_slow_loop_over_the_copies_of_each_jet(weighted: bool, monkeyp
 
 def test_resamples_are_reproducible_and_poisson() -> None:
     events = np.arange(4000)
-    one, other = (np.concatenate(list(EventResamples(events, None, 50, 1))) for _ in range(2))
+    one, other, third = (
+        np.concatenate([draws.jets for draws in EventResamples(events, None, 50, seed)]) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, other)
-    assert not np.array_equal(one, np.concatenate(list(EventResamples(events, None, 50, 2))))
+    assert not np.array_equal(one, third)
     assert one.mean() == pytest.approx(1, abs=0.01)
     assert one.var() == pytest.approx(1, abs=0.02)
     assert EventResamples(np.array([7, 7, 9]), None, 1, 0).events == 2
@@ -92,7 +94,7 @@ def ratio(
     one, other = (Mistags(values, labels, 1, (0,), (0.7,)) for values in (first, second))
     drawn = EventResamples(events, None, number, 11)
     here = (one(np.ones((1, len(labels)))) / other(np.ones((1, len(labels)))))[0, 0, 0]
-    return interval(float(here), resampled(lambda weights: (one(weights) / other(weights))[:, :, 0], drawn)[:, 0])
+    return interval(float(here), resampled(lambda draws: (one(draws.jets) / other(draws.jets))[:, :, 0], drawn)[:, 0])
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.5])
