@@ -54,7 +54,7 @@ class Calibration:
     Args:
         assumed: Where these fractions come from: of the training, of the training times class weights, given by the
             user, or of the sample itself, to which the probabilities were transferred.
-        prior: The fractions by class.
+        prior: The fractions by class; empty where they are not known.
         classes: Reliability of each class of which the sample has rows.
         ece: Mean of the expected calibration errors of these classes.
         error: One standard deviation of it, from leaving out groups of events.
@@ -126,7 +126,7 @@ class ReliabilitySums:
 
         Args:
             assumed: Where the class fractions come from for which the probabilities hold.
-            prior: These fractions, ``(C,)``.
+            prior: These fractions, ``(C,)``; empty where they are not known.
         """
         weights = self.sums[0, :, 0].sum()
         if not weights > 0:
@@ -135,7 +135,8 @@ class ReliabilitySums:
         curves = {self.classes[index]: self._curve(index, weights) for index in present}
         ece, error = jackknife(np.moveaxis(self.sums[:, :, present], 1, 0), _mean_ece)
         chance = float(np.mean([one.chance for one in curves.values()]))
-        return Calibration(assumed, dict(zip(self.classes, prior, strict=True)), curves, ece, error, chance)
+        fractions = dict(zip(self.classes, prior, strict=True)) if prior else {}
+        return Calibration(assumed, fractions, curves, ece, error, chance)
 
     def _curve(self, index: int, total: float) -> Reliability:
         weight, said, found = self.sums[:, :, index].sum(1)
@@ -171,7 +172,7 @@ def calibration(
         probabilities: ``(n, C)``.
         labels: ``(n,)``; rows with a negative label are left out.
         classes: ``C`` names.
-        prior: Class fractions for which the probabilities hold, ``(C,)``.
+        prior: Class fractions for which the probabilities hold, ``(C,)``; empty where they are not known.
         assumed: Where these fractions come from.
         group: Group of the event of each row, ``(n,)``, from 0.
         weights: ``(n,)``, ``None`` for 1.

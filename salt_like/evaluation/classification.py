@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from salt_like.evaluation.calibration import ReliabilitySums
 from salt_like.evaluation.metric import Metric
 from salt_like.evaluation.ranking import BINS, area_of_histograms, auc, log_odds, score_bins
 from salt_like.evaluation.statistics import (
@@ -85,6 +86,7 @@ def classify(
     classes: Sequence[str],
     prior: Sequence[float] = (),
     weights: Floats | None = None,
+    named: str = "training prior",
 ) -> list[Metric]:
     """Metrics of class probabilities of jets.
 
@@ -94,6 +96,7 @@ def classify(
         classes: ``C`` names.
         prior: Class fractions of the training sample; this sample's own where there are none.
         weights: ``(n,)``, ``None`` for 1.
+        named: What the prior is called.
     """
     used = labels >= 0
     probabilities, labels = probabilities[used], labels[used]
@@ -106,7 +109,7 @@ def classify(
     right = float(weights[probabilities.argmax(1) == labels].sum() / weights.sum())
     loss, loss_error = mean_and_error(negative_log(probabilities, labels), weights)
     metrics = [
-        Metric("cross-entropy", loss, loss_error, *_constant(fractions, prior)),
+        Metric("cross-entropy", loss, loss_error, *_constant(fractions, prior, named)),
         Metric("accuracy", right, binomial_error(right, entries), float(fractions.max()), "most frequent class"),
     ]
     scores = log_odds(probabilities)
@@ -116,8 +119,8 @@ def classify(
     return metrics
 
 
-def _constant(fractions: Floats, prior: Sequence[float]) -> tuple[float, str]:
-    return (prior_entropy(fractions, prior), "training prior") if prior else (_entropy(fractions), "class fractions")
+def _constant(fractions: Floats, prior: Sequence[float], named: str) -> tuple[float, str]:
+    return (prior_entropy(fractions, prior), named) if prior else (_entropy(fractions), "class fractions")
 
 
 def _entropy(fractions: Floats) -> float:
@@ -133,10 +136,18 @@ class ClassificationSums:
         classes: ``C`` names.
         prior: Class fractions of the training sample.
         groups: Number of groups of jets.
+        named: What the prior is called.
     """
 
-    def __init__(self, classes: Sequence[str], prior: Sequence[float] = (), groups: int = 20) -> None:
-        self.classes, self.prior, self.groups = tuple(classes), tuple(prior), groups
+    def __init__(
+        self,
+        classes: Sequence[str],
+        prior: Sequence[float] = (),
+        groups: int = 20,
+        named: str = "training prior",
+    ) -> None:
+        self.classes, self.prior, self.groups, self.named = tuple(classes), tuple(prior), groups, named
+        self.reliability = ReliabilitySums(classes, groups, BINS)
         number = len(self.classes)
         self.confusion = np.zeros((groups, number, number))
         self.losses = np.zeros((groups, 2))  # sum of -ln p, sum of the weights
@@ -170,6 +181,7 @@ class ClassificationSums:
         odds = log_odds(probabilities)
         self._keep(odds, labels, weights)
         bins = score_bins(odds)
+        self.reliability.add(probabilities, labels, group, weights, bins)
         for index in range(number):
             cells = (group * 2 + (labels == index)) * BINS + bins[:, index]
             self.scores[:, index] += np.bincount(cells, weights, minlength=self.groups * 2 * BINS).reshape(-1, 2, BINS)
@@ -189,7 +201,7 @@ class ClassificationSums:
         constant = constant_confusion(confusion)
         often = f"always {self.classes[int(fractions.argmax())]}"
         metrics = [
-            Metric("cross-entropy", *jackknife(self.losses, ratio), *_constant(fractions, self.prior)),
+            Metric("cross-entropy", *jackknife(self.losses, ratio), *_constant(fractions, self.prior, self.named)),
             Metric("accuracy", *jackknife(self.confusion, accuracy), accuracy(constant), often),
             Metric("macro-F1", *jackknife(self.confusion, macro_f1), macro_f1(constant), often),
         ]

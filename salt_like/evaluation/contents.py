@@ -23,6 +23,8 @@ class TaskRecord:
         labels: Keys of its labels.
         outputs: What it says.
         prior: Class fractions for which its probabilities hold; empty for those of the training sample.
+        temperature: Temperature of its probabilities.
+        given: Whether the user gave these fractions, rather than class weights of the training.
     """
 
     name: str
@@ -30,6 +32,8 @@ class TaskRecord:
     labels: tuple[str, ...]
     outputs: tuple[Output, ...]
     prior: tuple[float, ...] = ()
+    temperature: float = 1.0
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class Contents:
                 tuple(one["labels"]),
                 tuple(Output(**output) for output in one["outputs"]),
                 tuple(one.get("prior", ())),
+                one.get("temperature", 1.0),
+                one.get("given", False),
             )
             for one in json.loads(attributes["tasks"])
         ]

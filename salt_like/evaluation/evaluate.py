@@ -150,6 +150,8 @@ def _discriminant(file: PredictionFile, wanted: Discriminant, jets: Scores, cuts
         scan(wanted, jets.probabilities, jets.labels, jets.classes, jets.weights) if is_reference else None,
         prior_of(jets.task, jets.classes),
         _distribution(jets),
+        given=jets.task.given,
+        temperature=jets.task.temperature,
     )
 
 

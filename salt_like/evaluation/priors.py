@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from salt_like.evaluation.statistics import Floats
 
@@ -41,7 +42,7 @@ def transfer(probabilities: Floats, old: Sequence[float], new: Sequence[float]) 
     return result
 
 
-def shares(labels: Floats, classes: int, weights: Floats | None = None) -> tuple[float, ...]:
+def shares(labels: NDArray[np.integer], classes: int, weights: Floats | None = None) -> tuple[float, ...]:
     """Class fractions of a sample; empty where its weights do not sum to something positive.
 
     Args:

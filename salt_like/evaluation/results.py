@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from salt_like.evaluation.bins import Profile, TaskProfile
+from salt_like.evaluation.calibration import Calibration
 from salt_like.evaluation.curves import Scan, plain_curve
 from salt_like.evaluation.histogram import Histogram
 from salt_like.evaluation.metric import Metric, plain
@@ -32,6 +33,9 @@ class TaskResult:
         confusion: Sum of the weights by true (rows) and most probable (columns) class, ``(C, C)``.
         residuals: Label → distribution of value - target of a regression.
         profile: The metrics in bins of the jets' momentum, of regressions and vertices.
+        calibration: Of a classification: as predicted and, of jets, for the class fractions of the sample.
+        temperature: Temperature of the probabilities.
+        given: Whether the class fractions were given by the user, rather than by class weights.
     """
 
     task: str
@@ -45,6 +49,9 @@ class TaskResult:
     confusion: tuple[tuple[float, ...], ...] = ()
     residuals: Mapping[str, Histogram] = field(default_factory=dict)
     profile: TaskProfile | None = None
+    calibration: tuple[Calibration, ...] = ()
+    temperature: float = 1.0
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class DiscriminantResult:
         curve: Rejections against signal efficiency, the cuts made on these jets.
         scan: Rejections against a fraction of the background, on the jets that the cuts were made on.
         prior: Class fractions for which its probabilities hold; empty for those of the training sample.
+        given: Whether the user gave these fractions, rather than class weights.
+        temperature: Temperature of its probabilities.
         distribution: Class → how the discriminant is distributed, all in the same bins.
         profiles: What one working point does in bins of momentum, pseudorapidity and number of constituents.
     """
@@ -72,6 +81,8 @@ class DiscriminantResult:
     prior: Mapping[str, float] = field(default_factory=dict)
     distribution: Mapping[str, Histogram] = field(default_factory=dict)
     profiles: tuple[Profile, ...] = ()
+    given: bool = False
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +157,8 @@ def _task(one: TaskResult) -> dict[str, Any]:
         "confusion": {"classes": list(one.classes), "sums": plain(one.confusion)} if one.classes else None,
         "residuals": {name: drawn.plain() for name, drawn in one.residuals.items()},
         "profile": one.profile.plain() if one.profile else None,
+        "calibration": [found.plain() for found in one.calibration],
+        "temperature": one.temperature,
     }
 
 
@@ -156,6 +169,7 @@ def _discriminant(one: DiscriminantResult) -> dict[str, Any]:
         "cuts_from": one.cuts.sample,
         "cuts_range": one.cuts.within.plain() if one.cuts.within else None,
         "assumed_prior": dict(one.prior) or None,
+        "temperature": one.temperature,
         "points": [point.plain() for point in one.points],
         "flat": [point.plain() for point in one.flat],
         "curve": plain_curve(one.curve),

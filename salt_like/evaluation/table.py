@@ -6,10 +6,24 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from salt_like.evaluation.calibration import Calibration
 from salt_like.evaluation.curves import SCAN_EFFICIENCY
 from salt_like.evaluation.metric import Metric
 from salt_like.evaluation.rejection import Point
 from salt_like.evaluation.results import DiscriminantResult, Evaluation, TaskResult
+
+_SHORT = {
+    "training": "the training's",
+    "class weights": "the weighted",
+    "given": "the given",
+    "sample": "the sample's",
+}
+_FOR = {
+    "training": "the class fractions of the training",
+    "class weights": "the class fractions of the training, weighted",
+    "given": "the class fractions given",
+    "sample": "the class fractions of this sample",
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,7 @@ def listings(evaluation: Evaluation, flat: bool = False) -> list[Listing]:
             tables.append(_by_class(evaluation, task))
         if evaluation.parts and task.metrics:
             tables.append(_by_range(evaluation, task))
+        tables += [_reliability(evaluation, task, one) for one in task.calibration]
     for one in evaluation.discriminants:
         tables.append(_discriminant(evaluation, parts, one, "fixed"))
         if flat and one.flat:
@@ -96,22 +111,34 @@ def _task(evaluation: Evaluation, task: TaskResult) -> Listing:
     title = f"{task.task} on {evaluation.sample}, {task.entries} labelled {what}{_weighted(evaluation)}"
     if task.entries and task.absent:
         title += f"; none of class {', '.join(task.absent)}"
-    title += _assumed(task.prior)
+    title += _assumed(task)
     several = len({metric.name for metric in task.metrics}) < len(task.metrics)
-    return _against_several(title, task.metrics) if several else _against_one(title, task.metrics)
+    if several:
+        return _against_several(title, task.metrics)
+    # the mean of the classes: one line for each set of class fractions
+    errors = (
+        Metric(f"ECE at {_SHORT[one.assumed]} fractions", one.ece, one.error, one.chance, "all exact")
+        for one in task.calibration
+    )
+    return _against_one(title, (*task.metrics, *errors))
 
 
 def _weighted(evaluation: Evaluation) -> str:
     return f", weighted by {evaluation.weight}" if evaluation.weight else ""
 
 
-def _assumed(prior: Mapping[str, float]) -> str:
-    """What a class-weighted model takes for granted; nothing where that is the training sample."""
-    if not prior:
-        return ""
-    return "\nclass-weighted: probabilities for " + ", ".join(
-        f"{100 * one:.3g} % {name}" for name, one in prior.items()
-    )
+def _assumed(result: TaskResult | DiscriminantResult) -> str:
+    """What probabilities take for granted; nothing where that is the training sample."""
+    said = []
+    if result.prior:
+        said.append(f"{'as given' if result.given else 'class-weighted'}: probabilities for {_shares(result.prior)}")
+    if result.temperature != 1:
+        said.append(f"temperature {result.temperature:.4g}")
+    return "\n" + ", ".join(said) if said else ""
+
+
+def _shares(prior: Mapping[str, float]) -> str:
+    return ", ".join(f"{100 * one:.3g} % {name}" for name, one in prior.items())
 
 
 def _against_one(title: str, metrics: tuple[Metric, ...]) -> Listing:
@@ -182,6 +209,22 @@ def _firsts(metrics: Iterable[Metric]) -> dict[str, Metric]:
     return found
 
 
+def _reliability(evaluation: Evaluation, task: TaskResult, found: Calibration) -> Listing:
+    """What was predicted and what is observed, class by class in bins of equally many."""
+    rows = []
+    for name, one in found.classes.items():
+        bins = zip(one.entries, one.predicted, one.observed, one.errors, strict=True)
+        for entries, predicted, observed, error in bins:
+            rows.append((name, str(entries), f"{predicted:.4f}", with_error(observed, error)))
+        rows.append((name, "ECE", with_error(one.chance, math.nan), with_error(one.ece, one.error)))
+    shares = f" ({_shares(found.prior)})" if found.prior else ""
+    title = (
+        f"{task.task} on {evaluation.sample}{_weighted(evaluation)}, probabilities for {_FOR[found.assumed]}{shares}\n"
+        "observed against predicted, in bins of equally many; ECE with what it is where all are exact"
+    )
+    return Listing(title, ("class", "rows", "predicted", "observed"), tuple(rows))
+
+
 def _with_trivial(metric: Metric | None, several: bool) -> str:
     if metric is None:
         return "-"
@@ -195,7 +238,7 @@ def _discriminant(
     one = result.discriminant
     mixture = " + ".join(f"{fraction:g} p({name})" for name, fraction in one.background.items())
     title = f"{one.name} on {evaluation.sample} = ln p({one.signal}) / ({mixture})\n{_made(evaluation, result, kind)}"
-    title += _weighted(evaluation) + _assumed(result.prior)
+    title += _weighted(evaluation) + _assumed(result)
     found: list[tuple[str, Sequence[Point]]] = []
     for part in parts:
         same = next((other for other in part.discriminants if other.discriminant == one), None)
@@ -242,4 +285,4 @@ def _scan(evaluation: Evaluation, result: DiscriminantResult) -> Listing:
         f"(used: {one.background[scan.scanned]:g}), {100 * SCAN_EFFICIENCY:.0f} % {one.signal} efficiency on these jets"
     )
     headings = (f"fraction of {scan.scanned}", "cut", *(f"{name} rejection" for name in names))
-    return Listing(title + _weighted(evaluation) + _assumed(result.prior), headings, rows)
+    return Listing(title + _weighted(evaluation) + _assumed(result), headings, rows)

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from salt_like.evaluation.calibrated import assumed_by, of_jets
+from salt_like.evaluation.calibration import Calibration
 from salt_like.evaluation.classification import ClassificationSums, classify, confusion_of
 from salt_like.evaluation.contents import TaskRecord
 from salt_like.evaluation.histogram import Histogram, edges_around, histogram
@@ -53,7 +55,12 @@ def prior_of(task: TaskRecord, classes: Sequence[str]) -> dict[str, float]:
 
 
 def _classified(
-    task: TaskRecord, label: Label, entries: Sequence[int], metrics: Iterable[Metric], confusion: Floats
+    task: TaskRecord,
+    label: Label,
+    entries: Sequence[int],
+    metrics: Iterable[Metric],
+    confusion: Floats,
+    calibrations: Iterable[Calibration],
 ) -> TaskResult:
     absent = tuple(name for name, number in zip(label.classes, entries, strict=True) if number == 0)
     return TaskResult(
@@ -65,7 +72,15 @@ def _classified(
         prior_of(task, label.classes),
         classes=label.classes,
         confusion=tuple(map(tuple, confusion.tolist())),
+        calibration=tuple(calibrations),
+        temperature=task.temperature,
+        given=task.given,
     )
+
+
+def _trivial(task: TaskRecord, label: Label) -> tuple[tuple[float, ...], str]:
+    """The class fractions that a trivial prediction says, and what they are called."""
+    return (task.prior, "given prior") if task.given else (label.prior, "training prior")
 
 
 def _classified_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
@@ -75,21 +90,29 @@ def _classified_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
     labels = decode(label, columns[file.column_of(label)])
     probabilities = np.stack([columns[name] for name in names], 1)
     entries = np.bincount(labels[labels >= 0], minlength=len(label.classes))
-    metrics = classify(probabilities, labels, label.classes, label.prior, file.weights())
-    return _classified(task, label, entries.tolist(), metrics, confusion_of(probabilities, labels, file.weights()))
+    prior, named = _trivial(task, label)
+    weights = file.weights()
+    metrics = classify(probabilities, labels, label.classes, prior, weights, named)
+    confusion = confusion_of(probabilities, labels, weights)
+    calibrations = of_jets(file, task, label, probabilities, labels)
+    return _classified(task, label, entries.tolist(), metrics, confusion, calibrations)
 
 
 def _classified_constituents(file: PredictionFile, task: TaskRecord) -> TaskResult:
     label = label_of(file, task, "class")
     names = _names(file, task.outputs)
-    sums = ClassificationSums(label.classes, label.prior, GROUPS)
+    prior, named = _trivial(task, label)
+    sums = ClassificationSums(label.classes, prior, GROUPS, named)
     entries = np.zeros(len(label.classes), np.int64)
     for part in file.constituents(task.stream):
         labels = decode(label, part.fields[file.column_of(label)])
         probabilities = np.stack([part.fields[name] for name in names], 1)
         sums.add(probabilities, labels, part.group[part.jet], part.weights)
         entries += np.bincount(labels[labels >= 0], minlength=len(entries))
-    return _classified(task, label, entries.tolist(), sums.metrics(), sums.confusion.sum(0))
+    assumed, fractions = assumed_by(task, label)
+    found = sums.reliability.merged().result(assumed, fractions)
+    calibrations = () if found is None else (found,)
+    return _classified(task, label, entries.tolist(), sums.metrics(), sums.confusion.sum(0), calibrations)
 
 
 def _regressed(file: PredictionFile, task: TaskRecord, is_global: bool) -> TaskResult:
