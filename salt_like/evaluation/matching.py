@@ -32,8 +32,8 @@ class Question:
     output: Output | None = None
 
     def __str__(self) -> str:
-        same = self.output is None or self.output.field in self.task.name
-        return self.task.name if same else f"{self.task.name}, {self.label}"
+        several = sum(one.kind == "value" for one in self.task.outputs) > 1
+        return f"{self.task.name}, {self.label}" if several else self.task.name
 
 
 def questions(file: PredictionFile) -> list[Question]:

@@ -76,7 +76,7 @@ class Compared:
         if self.passing is not None and self.passing < FEWEST:
             return f"inconclusive: only {self.passing:.0f} jets pass"
         if self.events is not None and 0 < self.events < FEWEST_EVENTS:
-            return f"inconclusive: only {self.events} events"
+            return f"inconclusive: only {self.events} event{'s' if self.events > 1 else ''}"
         return "inconclusive: nothing to measure"
 
 
