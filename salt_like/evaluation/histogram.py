@@ -10,7 +10,8 @@ import numpy as np
 from salt_like.evaluation.metric import plain
 from salt_like.evaluation.statistics import Floats, effective_entries
 
-BINS = 40
+BINS, FEW_BINS = 50, 25
+MANY = 20_000  # values from which there are more bins
 TAILS = 0.005  # share of the entries that may lie outside on either side
 
 
@@ -39,12 +40,11 @@ class Histogram:
         return plain(asdict(self))  # type: ignore[no-any-return]
 
 
-def edges_around(values: Floats, bins: int = BINS) -> Floats:
-    """Edges of equal bins that leave out half a percent of the values on either side.
+def edges_around(values: Floats) -> Floats:
+    """Edges of 25 or 50 equal bins that leave out half a percent of the values on either side.
 
     Args:
         values: ``(n,)``; those that are not finite do not count.
-        bins: Number of bins.
 
     Returns:
         ``(bins + 1,)``, rising.
@@ -53,7 +53,7 @@ def edges_around(values: Floats, bins: int = BINS) -> Floats:
     low, high = np.quantile(finite, [TAILS, 1 - TAILS]) if len(finite) else (0.0, 1.0)
     if not high > low:  # all the same
         low, high = low - 0.5, high + 0.5
-    edges: Floats = np.linspace(low, high, bins + 1)
+    edges: Floats = np.linspace(low, high, (BINS if len(finite) >= MANY else FEW_BINS) + 1)
     return edges
 
 

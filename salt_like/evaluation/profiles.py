@@ -81,7 +81,9 @@ def _discriminant(file: PredictionFile, found: DiscriminantResult, known: Sequen
     if jets is None or not known or not found.points:
         return found
     fixed = _shown([point.made for point in found.points])
-    flat = next((point.made for point in found.flat if point.efficiency == fixed.efficiency), None)
+    # a flat one of a single bin is another fixed one
+    several = (point.made for point in found.flat if len(point.made.cuts) > 1)
+    flat = next((one for one in several if one.efficiency == fixed.efficiency), None)
     at = file.columns([flat.field])[flat.field] if flat else None
     profiles = (Profile(one, _points(fixed, jets, one), _points(flat, jets, one, at) if flat else ()) for one in known)
     return replace(found, profiles=tuple(profiles))

@@ -130,6 +130,20 @@ def plain_numbers(axes: Any, ticks: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
+def rejections(axes: Any) -> None:
+    """A logarithmic vertical axis with numbers that are written out.
+
+    Args:
+        axes: Its axes.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e6 else f"{value:.0e}"))
+
+
 def legend(axes: Any, **options: Any) -> None:
     """A legend, or the words that there are not enough jets where nothing was drawn.
 
@@ -141,3 +155,15 @@ def legend(axes: Any, **options: Any) -> None:
         axes.legend(**options)
     else:
         axes.text(0.5, 0.5, "not enough jets", ha="center", va="center", transform=axes.transAxes)
+
+
+def numbers(values: Any, unknown: float = float("nan")) -> Floats:
+    """An array of numbers from a metrics file, in which ``None`` stands for what is not finite.
+
+    Args:
+        values: Numbers and ``None``, any shape.
+        unknown: What ``None`` becomes.
+    """
+    found = np.array(values, dtype=object)
+    found[found == None] = unknown  # noqa: E711
+    return found.astype(np.float64)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from salt_like.evaluation.histogram import BINS, edges_around, histogram
+from salt_like.evaluation.histogram import BINS, FEW_BINS, edges_around, histogram
 
 
 def test_shares_and_errors_of_weighted_entries() -> None:
@@ -22,11 +22,12 @@ def test_shares_and_errors_of_weighted_entries() -> None:
 
 
 def test_as_numpy_counts() -> None:
-    values = np.random.default_rng(0).normal(size=5000)
+    values = np.random.default_rng(0).normal(size=50_000)
     edges = edges_around(values)
+    assert len(edges) == BINS + 1
     found = histogram(values, edges)
     assert found is not None
-    assert np.array(found.shares) * 5000 == pytest.approx(np.histogram(values, edges)[0])
+    assert np.array(found.shares) * 50_000 == pytest.approx(np.histogram(values, edges)[0])
     assert found.below == pytest.approx(0.005, abs=2e-4)
     assert found.above == pytest.approx(0.005, abs=2e-4)
 
@@ -34,7 +35,7 @@ def test_as_numpy_counts() -> None:
 @pytest.mark.parametrize("values", [[], [np.inf, np.nan], [3.0], [3.0, 3.0, -np.inf]])
 def test_edges_rise_whatever_the_values(values: list[float]) -> None:
     edges = edges_around(np.array(values))
-    assert len(edges) == BINS + 1
+    assert len(edges) == FEW_BINS + 1
     assert (np.diff(edges) > 0).all()
 
 

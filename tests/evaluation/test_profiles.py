@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from prediction_files import FLAVOURS, RANGES, N, arrays, contents, file
 
-from salt_like.evaluation import bins, profiles
+from salt_like.evaluation import bins, profiles, working_points
 from salt_like.evaluation.bins import bins_of
 from salt_like.evaluation.evaluate import evaluate
 from salt_like.evaluation.ranges import Range
@@ -21,6 +21,7 @@ from salt_like.spec import Stream, Variable
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bins, "JETS_PER_BIN", 80)
+    monkeypatch.setattr(working_points, "SIGNAL_PER_BIN", 30)
 
 
 def test_bins_hold_equally_many_and_every_finite_value_once() -> None:
@@ -89,12 +90,16 @@ def test_points_in_bins_are_counted(tmp_path: Path) -> None:
     assert written["jets"] == np.bincount(in_pt.bins.of).tolist()
 
 
-def test_without_a_flat_working_point_or_cuts(tmp_path: Path) -> None:
+def test_without_a_flat_working_point_or_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file(tmp_path / "a.h5")
     (result,) = evaluate(path).discriminants  # no ranges: no flat working points
     assert result.profiles
     assert not result.profiles[0].flat
     assert result.profiles[0].plain()["flat"] is None
+    monkeypatch.setattr(working_points, "SIGNAL_PER_BIN", 200)
+    (result,) = evaluate(path, ranges=RANGES).discriminants
+    assert len(result.flat[0].made.cuts) == 1
+    assert not result.profiles[0].flat
     (result,) = evaluate(path, Cuts("other", {})).discriminants
     assert result.profiles == ()
 

@@ -1,0 +1,95 @@
+"""Residuals of a regression, and its bias and resolution against the momentum of the jets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salt_like.figures import words
+from salt_like.figures.frame import frame
+from salt_like.figures.profile import edges_of, middles
+from salt_like.figures.style import BLUE, GREY, INK, PARAMETERS, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from salt_like.figures.words import Part
+
+# below each other: what is shown in bins
+ABSOLUTE = (("bias", "bias"), ("half central 68 %", "half central 68 %"))
+RELATIVE = (
+    ("median of value/target", "median of value/target"),
+    ("half central 68 % of value/target", "half central 68 %\nof value/target"),
+)
+
+
+def regression(part: Part, task: str, label: str) -> Figure:
+    """Distribution of value - target; bias and resolution in bins, beside those of the trivial prediction.
+
+    Args:
+        part: The numbers of a tagger.
+        task: A regression.
+        label: What it predicts.
+    """
+    from matplotlib import rc_context
+
+    one = part["tasks"][task]
+    found = {metric["name"]: metric for metric in one["metrics"]}
+    unit = found[f"{label}: bias"]["unit"]
+    what = "jets" if one["stream"] == "jets" else f"constituents in {one['stream']}"
+    about = [
+        *words.head(part),
+        f"{one['entries']:,} {what} with a target; points and bands: one standard deviation; open: trivial prediction",
+    ]
+    rows = [row for row in (ABSOLUTE, RELATIVE) if _is_known(one["profile"], label, row[0][0])]
+    width = 3.4 + 3.0 * len(rows)
+    with rc_context(PARAMETERS):
+        figure, grid = frame(
+            f"{task}: {label}", about, width, 3.3, 2, 1 + len(rows), left=0.7, hspace=0.08, wspace=0.36
+        )
+        axes = figure.add_subplot(grid[:, 0])
+        _residuals(axes, one["residuals"][label])
+        axes.set_xlabel(words.with_unit(f"{label}: value - target", unit))
+        axes.set_ylabel(f"share of the {what} per bin")
+        for column, row in enumerate(rows, start=1):
+            first = None
+            for place, (metric, words_of) in enumerate(row):
+                first = figure.add_subplot(grid[place, column], sharex=first)
+                numbers_of = one["profile"]["metrics"][f"{label}: {metric}"]
+                axis = _in_bins(first, one["profile"], numbers_of)
+                first.set_ylabel(words.with_unit(words_of, numbers_of["unit"]))
+                first.tick_params(labelbottom=place == 1)
+                if metric == "bias" or metric.startswith("median"):
+                    first.axhline(0 if metric == "bias" else 1, color=INK, linewidth=0.6)
+            if first is not None:
+                first.set_xlabel(axis)
+    return figure
+
+
+def _is_known(profile: Mapping[str, Any] | None, label: str, metric: str) -> bool:
+    return profile is not None and f"{label}: {metric}" in profile["metrics"]
+
+
+def _residuals(axes: Any, drawn: Mapping[str, Any]) -> None:
+    edges, shares, errors = (numbers(drawn[key]) for key in ("edges", "shares", "errors"))
+    axes.stairs(shares, edges, color=BLUE)
+    axes.stairs(shares + errors, edges, baseline=np.maximum(shares - errors, 0), fill=True, color=BLUE, alpha=0.2)
+    axes.axvline(0, color=INK, linewidth=0.6)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0)
+    outside = 100 * (drawn["below"] + drawn["above"])
+    axes.text(0.98, 0.98, f"{outside:.1f} % outside", transform=axes.transAxes, fontsize=6, ha="right", va="top")
+
+
+def _in_bins(axes: Any, profile: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Draws a metric in bins, and returns the label of the axis."""
+    edges, label = edges_of(profile, axes)
+    x = middles(edges, axes.get_xscale() == "log")
+    widths = np.abs(np.stack([edges[:-1], edges[1:]]) - x)
+    value, error = numbers(found["value"]), np.nan_to_num(numbers(found["error"]))
+    axes.errorbar(x, value, error, widths, ls="none", color=BLUE, marker="o", ms=3.2, elinewidth=0.8)
+    for trivial in found["trivial"].values():
+        axes.plot(x, numbers(trivial), "o", ms=3.2, mfc="none", color=GREY)
+    return label
