@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_runs import make_file, make_run
 
+from salt_like.cli.compare import _form, _number
 from salt_like.cli.main import main
 
 
@@ -55,6 +56,47 @@ def test_two_runs(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Captur
     assert f"{loss['change']['low95']:+.4f} to {loss['change']['high95']:+.4f}" not in again  # another seed
     assert main(["compare", files[0], str(second), "--sample=zprime", "--resamples=5", "--range=pt=0,1e9"]) == 0
     assert "400 jets" in capsys.readouterr().out
+
+
+def test_a_short_screen_and_all_numbers(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(run / "predictions" / "ttbar.h5") for run in runs]
+    out = tmp_path / "numbers.json"
+    assert main(["compare", *files, "--resamples=20", f"--json={out}"]) == 0
+    short = capsys.readouterr().out
+    assert main(["compare", *files, "--resamples=20", "--details"]) == 0
+    long = capsys.readouterr().out
+    written = json.loads(out.read_text())
+    assert list(written["tasks"]) == ["origin", "vertices", "hadron"]
+    rows = [
+        *written["ratios"],
+        *written["differences"],
+        *(row for one in written["tasks"].values() for row in one["metrics"]),
+    ]
+    hidden = [row for row in rows if row["detail"]]
+    assert f"\n{len(hidden)} more numbers with --details\n" in short
+    assert "--details" not in long
+    for row in rows:
+        assert (f"\n  {row['name']} " in short) == (not row["detail"]), row["name"]
+        assert f"\n  {row['name']} " in long, row["name"]
+    assert {row["name"].split(",")[0] for row in written["ratios"] if not row["detail"]} == {
+        f"{one} {percent} %" for one in ("Db", "Dc") for percent in (70, 77, 85)
+    }
+    bias, rms = written["tasks"]["hadron"]["metrics"][:2]
+    (line,) = (one for one in short.splitlines() if "HadronPt: bias [MeV]" in one)
+    assert f"B - A {bias['change']['value']:+.0f} " in line
+    assert line.endswith(bias["verdict"])
+    assert bias["distance"]["value"] == pytest.approx(abs(bias["second"]) - abs(bias["first"]))
+    assert f"B/A {rms['change']['value']:.3f} " in short
+
+
+@pytest.mark.parametrize(
+    ("width", "text"), [(0.0, "+0.1235"), (0.002, "+0.1235"), (0.4, "+0.123"), (9, "+0.12"), (300, "+0")]
+)
+def test_digits_that_an_interval_gives_meaning_to(width: float, text: str) -> None:
+    assert _form(width).format(0.12345) == text
+    assert (_number(float("nan")), _number(12345.6)) == ("-", "1.235e+04")
 
 
 def test_not_worse_is_shown_or_not(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
