@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from salt_like.cli import arguments as command_line
 from salt_like.cli import merge, quoted, table
-from salt_like.cli.predict import add_common, writing
+from salt_like.cli.predict import add_common, open_tagger, writing
 from salt_like.cli.progress import progress
 from salt_like.errors import UserError, nearest
 
@@ -46,6 +46,12 @@ def parser() -> command_line.Parser:
     )
     made.add_argument("--details", action="store_true", help="show the tables by range and class, and scans, too")
     made.add_argument("--flat", action="store_true", help="show working points of the same efficiency in every bin too")
+    made.add_argument(
+        "--figures",
+        metavar="png|pdf|png,pdf|none",
+        default="png",
+        help="how the figures in predictions/SAMPLE_figures are written (png)",
+    )
     return made
 
 
@@ -63,13 +69,14 @@ def main(arguments: list[str]) -> int:
     """
     options, rest = parser().parse_known_args(arguments)
     changes = _changes(command_line.overrides(rest, parser().options(), "test"))
+    formats = _formats(options.figures)
     from salt_like.evaluation.evaluate import evaluate
-    from salt_like.loading import SamplePredictor, load
+    from salt_like.loading import SamplePredictor
     from salt_like.training.run import open_run
 
     run = open_run(Path(options.run).expanduser().absolute())
-    tagger = load(run.folder, options.ckpt, options.device)
-    _check_belongs(tagger, run)
+    tagger = open_tagger(run.folder, options)
+    check_belongs(tagger, run)
     data = merge.merge(tagger.data, changes)
     if "test" in changes:
         data["test"] = changes["test"]  # in place of the run's own samples, not beside them
@@ -89,9 +96,24 @@ def main(arguments: list[str]) -> int:
             predictor.write(path, report)
         if cuts is None:
             cuts = reference.make(path, ranges)
-        _report(evaluate(path, cuts, ranges), run, options.details, options.flat)
+        evaluation = evaluate(path, cuts, ranges)
+        _report(evaluation, run, options.details, options.flat)
+        _draw(evaluation, run, formats)
     print(f"working points: {options.cuts if reference.stored else reference.beside(run.predictions)}")
     return 0
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    """What ``--figures`` asks for."""
+    from salt_like.figures.draw import FORMATS
+
+    chosen = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
+    for one in chosen:
+        if one not in FORMATS:
+            raise UserError(
+                f"--figures={text}: unknown '{one}'{nearest(one, FORMATS)}\nallowed: png, pdf, png,pdf, none"
+            )
+    return chosen
 
 
 def _changes(overrides: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -139,7 +161,7 @@ def _check_labels(tagger: LoadedTagger, sample: Sample) -> None:
             )
 
 
-def _check_belongs(tagger: LoadedTagger, run: Run) -> None:
+def check_belongs(tagger: LoadedTagger, run: Run) -> None:
     """Refuse a checkpoint that another configuration made."""
     if tagger.checkpoint.is_relative_to(run.folder) or not any(run.checkpoints.glob("*.ckpt")):
         return
@@ -178,6 +200,17 @@ def _report(evaluation: Evaluation, run: Run, details: bool, flat: bool) -> None
     shown = listings(evaluation, flat) if details else summary(evaluation, flat)
     beside = f"predictions: {evaluation.file}\nmetrics: {metrics}\ntables by range and class: {tables}"
     table.show([said, *(_drawn(one) for one in shown), beside])
+
+
+def _draw(evaluation: Evaluation, run: Run, formats: tuple[str, ...]) -> None:
+    """Draw the figures of the metrics that were written."""
+    from salt_like.figures.draw import draw
+
+    folder = run.predictions / f"{evaluation.sample}_figures"
+    with progress(f"drawing {evaluation.sample}") as report:
+        written = draw(evaluation.plain(), folder, formats, report)
+    if written:
+        print(f"figures: {folder} ({len(written)})")
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from salt_like.figures.calibration import calibration
 from salt_like.figures.confusion import confusion
 from salt_like.figures.distribution import distribution
 from salt_like.figures.profile import profile
@@ -27,24 +28,33 @@ KINDS = ("rejection", "distribution", "bins", "scan", "confusion", "residuals", 
 _NO_FILE_NAME = re.compile(r"[^\w.+-]+")
 
 
-def draw(metrics: Mapping[str, Any], folder: Path, formats: Sequence[str] = FORMATS[:1]) -> list[Path]:
+def draw(
+    metrics: Mapping[str, Any],
+    folder: Path,
+    formats: Sequence[str] = FORMATS[:1],
+    report: Callable[[int, int], None] | None = None,
+) -> list[Path]:
     """Draws every figure; those of an earlier test in the folder that this one does not have are removed.
 
     Args:
         metrics: The content of a metrics file.
         folder: Where the figures go; made where there is none.
         formats: Endings of the files, of `FORMATS`; none only removes.
+        report: Called with the number of figures drawn and that of all.
 
     Returns:
         The files, in order.
     """
     written = []
-    for name, make in figures(metrics) if formats else ():
+    wanted = list(figures(metrics)) if formats else []
+    for number, (name, make) in enumerate(wanted, start=1):
         figure = make()
         for ending in formats:
             path = folder / f"{name}.{ending}"
             save(figure, path, RESOLUTION)
             written.append(path)
+        if report is not None:
+            report(number, len(wanted))
     old = [path for kind in KINDS for ending in FORMATS for path in folder.glob(f"{kind}_*.{ending}")]
     for path in set(old) - set(written):
         path.unlink()
@@ -85,6 +95,8 @@ def _of_tasks(whole: Part) -> Iterator[tuple[str, Callable[[], Figure]]]:
     for name, one in whole["tasks"].items():
         if one["confusion"] and one["metrics"]:
             yield f"confusion_{name}", partial(confusion, whole, name)
+        if any(curve["classes"] for curve in one["calibration"]):
+            yield f"calibration_{name}", partial(calibration, whole, name)
         for label in one["residuals"]:
             yield f"residuals_{name}_{label}", partial(regression, whole, name, label)
         if one["profile"] and not one["residuals"] and one["metrics"]:

@@ -26,6 +26,7 @@ def frame(
     columns: int = 1,
     left: float = LEFT,
     bottom: float = BOTTOM,
+    above: float = 0.1,
     **grid: Any,
 ) -> tuple[Figure, Any]:
     """A figure with its head, and a grid for the axes.
@@ -39,13 +40,14 @@ def frame(
         columns: Of the grid.
         left: Space for the labels of the first column, inches.
         bottom: Space for the labels of the last row, inches.
+        above: Space between head and axes, inches.
         grid: Further arguments of the grid.
 
     Returns:
         The figure and the grid.
     """
     lines = wrapped(list(about), width - TEXT_LEFT - RIGHT, TEXT)
-    top = 0.34 + _LINE * len(lines) + 0.1
+    top = 0.34 + _LINE * len(lines) + above
     whole = top + height
     figure = empty(width, whole)
     at = TEXT_LEFT / width

@@ -37,11 +37,11 @@ def regression(part: Part, task: str, label: str) -> Figure:
 
     one = part["tasks"][task]
     found = {metric["name"]: metric for metric in one["metrics"]}
-    unit = found[f"{label}: bias"]["unit"]
+    unit, factor = words.in_gev(found[f"{label}: bias"]["unit"])
     what = "jets" if one["stream"] == "jets" else f"constituents in {one['stream']}"
     about = [
         *words.head(part),
-        f"{one['entries']:,} {what} with a target; points and bands: one standard deviation; open: trivial prediction",
+        f"{one['entries']:,} {what} with a target; bars, bands: one standard deviation; open: the mean of the training",
     ]
     rows = [row for row in (ABSOLUTE, RELATIVE) if _is_known(one["profile"], label, row[0][0])]
     width = 3.4 + 3.0 * len(rows)
@@ -50,7 +50,7 @@ def regression(part: Part, task: str, label: str) -> Figure:
             f"{task}: {label}", about, width, 3.3, 2, 1 + len(rows), left=0.7, hspace=0.08, wspace=0.36
         )
         axes = figure.add_subplot(grid[:, 0])
-        _residuals(axes, one["residuals"][label])
+        _residuals(axes, one["residuals"][label], factor)
         axes.set_xlabel(words.with_unit(f"{label}: value - target", unit))
         axes.set_ylabel(f"share of the {what} per bin")
         for column, row in enumerate(rows, start=1):
@@ -58,8 +58,8 @@ def regression(part: Part, task: str, label: str) -> Figure:
             for place, (metric, words_of) in enumerate(row):
                 first = figure.add_subplot(grid[place, column], sharex=first)
                 numbers_of = one["profile"]["metrics"][f"{label}: {metric}"]
-                axis = _in_bins(first, one["profile"], numbers_of)
-                first.set_ylabel(words.with_unit(words_of, numbers_of["unit"]))
+                axis = _in_bins(first, one["profile"], numbers_of, is_resolution=place == 1)
+                first.set_ylabel(words.with_unit(words_of, words.in_gev(numbers_of["unit"])[0]))
                 first.tick_params(labelbottom=place == 1)
                 if metric == "bias" or metric.startswith("median"):
                     first.axhline(0 if metric == "bias" else 1, color=INK, linewidth=0.6)
@@ -72,24 +72,29 @@ def _is_known(profile: Mapping[str, Any] | None, label: str, metric: str) -> boo
     return profile is not None and f"{label}: {metric}" in profile["metrics"]
 
 
-def _residuals(axes: Any, drawn: Mapping[str, Any]) -> None:
+def _residuals(axes: Any, drawn: Mapping[str, Any], factor: float) -> None:
     edges, shares, errors = (numbers(drawn[key]) for key in ("edges", "shares", "errors"))
+    edges = edges * factor
     axes.stairs(shares, edges, color=BLUE)
     axes.stairs(shares + errors, edges, baseline=np.maximum(shares - errors, 0), fill=True, color=BLUE, alpha=0.2)
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0)
+    axes.locator_params(axis="x", nbins=6)
     outside = 100 * (drawn["below"] + drawn["above"])
     axes.text(0.98, 0.98, f"{outside:.1f} % outside", transform=axes.transAxes, fontsize=6, ha="right", va="top")
 
 
-def _in_bins(axes: Any, profile: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Draws a metric in bins, and returns the label of the axis."""
+def _in_bins(axes: Any, profile: Mapping[str, Any], found: Mapping[str, Any], is_resolution: bool) -> str:
+    """Draws a metric in bins, a resolution beside the trivial one, and returns the label of the axis."""
+    factor = words.in_gev(found["unit"])[1]
     edges, label = edges_of(profile, axes)
     x = middles(edges, axes.get_xscale() == "log")
     widths = np.abs(np.stack([edges[:-1], edges[1:]]) - x)
-    value, error = numbers(found["value"]), np.nan_to_num(numbers(found["error"]))
+    value, error = factor * numbers(found["value"]), factor * np.nan_to_num(numbers(found["error"]))
     axes.errorbar(x, value, error, widths, ls="none", color=BLUE, marker="o", ms=3.2, elinewidth=0.8)
-    for trivial in found["trivial"].values():
-        axes.plot(x, numbers(trivial), "o", ms=3.2, mfc="none", color=GREY)
+    for trivial in found["trivial"].values() if is_resolution else ():
+        axes.plot(x, factor * numbers(trivial), "o", ms=3.2, mfc="none", color=GREY)
+    if is_resolution:
+        axes.set_ylim(0)
     return label

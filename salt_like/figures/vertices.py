@@ -66,7 +66,8 @@ def vertices(part: Part, task: str) -> Figure:
                     label=words.of_class(name),
                 )
                 highest = max(highest, float(np.nanmax(value + np.nan_to_num(error))))
-            axes.set_ylim(0, min(1.3 * highest, 1.2) or 1)
+            top = min(1.3 * highest, 1.2) or 1.0
+            axes.set_ylim(-0.02 * top, top)  # a point at 0 is whole
             axes.set_xlabel(label)
             axes.set_ylabel(metric.partition(" (")[0])
             legend(axes, loc="upper left", ncols=2)

@@ -92,6 +92,11 @@ def variable(kind: str, field: str, unit: str) -> tuple[str, float]:
     return ("jet pT [GeV]", GEV[unit]) if unit in GEV else (with_unit(field, unit), 1.0)
 
 
+def in_gev(unit: str) -> tuple[str, float]:
+    """The unit that is shown and what values are multiplied by: GeV for energies, else as they are."""
+    return ("GeV", GEV[unit]) if unit in GEV else (unit, 1.0)
+
+
 def with_unit(name: str, unit: str) -> str:
     """A name with its unit in brackets."""
     return f"{name} [{unit}]" if unit else name
@@ -142,11 +147,12 @@ def definition(name: str, one: Mapping[str, Any]) -> str:
         name: Its name.
         one: Its numbers in the metrics file.
     """
-    mixture = " + ".join(f"{share:g} p({_short(of)})" for of, share in one["background"].items())
-    return f"{name} = ln p({_short(one['signal'])}) / ({mixture})"
+    mixture = " + ".join(f"{share:g} p({short(of)})" for of, share in one["background"].items())
+    return f"{name} = ln p({short(one['signal'])}) / ({mixture})"
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A class in a formula: ``b`` for ``bjets``."""
     return of_class(name).removesuffix(" jets")
 
 
@@ -169,10 +175,13 @@ def prior(one: Mapping[str, Any]) -> str:
     Args:
         one: Numbers of a task or discriminant.
     """
+    temperature = one.get("temperature") or 1
+    tempered = f", temperature {temperature:.4g}" if temperature != 1 else ""
     assumed = one["assumed_prior"]
     if not assumed:
-        return "prior: class fractions of the training"
-    return "prior: " + ", ".join(f"{100 * share:.3g} % {_short(name)}" for name, share in assumed.items())
+        return f"prior: class fractions of the training{tempered}"
+    shares = ", ".join(f"{100 * share:.3g} % {short(name)}" for name, share in assumed.items())
+    return f"prior: {shares}{tempered}"
 
 
 def wrapped(lines: list[str], width: float, size: float) -> list[str]:

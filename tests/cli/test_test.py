@@ -15,6 +15,7 @@ from salt_like.cli.main import main
 from salt_like.evaluation.classification import classify
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.working_points import read
+from salt_like.figures import draw
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     test = make_file(folder / "test.h5", 300, 3)
     return make_run(folder / "run", test={"mixed": str(test)})
+
+
+@pytest.fixture(autouse=True)
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take their time; only the tests of the figures draw them."""
+    if "figures" not in request.node.name:
+        monkeypatch.setattr(draw, "figures", lambda metrics: ())
 
 
 @pytest.fixture
@@ -286,3 +294,37 @@ def test_cuts_of_all_jets_and_of_nothing(run: Path, capsys: pytest.CaptureFixtur
     assert "cannot read the working points" in fails(["test", str(run), "--cuts=absent.json"], capsys)
     assert "edges that rise" in fails(["test", str(run), "--ranges=pt"], capsys)
     assert "--ranges" in fails(["test", str(run), "--ranges=px=1,2"], capsys)
+
+
+def test_figures_of_every_sample_and_one_line_that_says_where(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", str(run), "--figures=png,pdf"]) == 0
+    folder = run / "predictions" / "mixed_figures"
+    files = sorted(path.name for path in folder.iterdir())
+    assert f"\nfigures: {folder} ({len(files)})\n" in capsys.readouterr().out
+    assert {path.split(".")[0] for path in files} >= {
+        "rejection_Db",
+        "distribution_Dc",
+        "bins_Db",
+        "confusion_flavour",
+        "confusion_origin",
+        "calibration_flavour",
+        "vertices_vertices",
+        "residuals_hadron_HadronPt",
+    }
+    assert [name.replace(".pdf", ".png") for name in files[::2]] == files[1::2]
+    assert (folder / "rejection_Db.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "rejection_Db.pdf").read_bytes().startswith(b"%PDF")
+    (folder / "mine.png").write_text("mine")
+    assert main(["test", str(run), "--figures=none"]) == 0  # figures of an earlier test are not left beside new metrics
+    assert "figures:" not in capsys.readouterr().out
+    assert [path.name for path in folder.iterdir()] == ["mine.png"]
+
+
+def test_unknown_figures_are_refused_before_anything_is_predicted(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = fails(["test", str(run), "--figures=png,pfd"], capsys)
+    assert "unknown 'pfd' (did you mean 'pdf'?)" in message
+    assert not (run / "predictions").exists()
