@@ -5,22 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from salt_like.loading import LoadedTagger
 
 
-def load(run: str | Path, which: str = "best", device: str | None = None) -> LoadedTagger:
+def load(
+    run: str | Path,
+    which: str = "best",
+    device: str | None = None,
+    *,
+    calibrated: bool = True,
+    prior: Mapping[str, Mapping[str, float]] | None = None,
+) -> LoadedTagger:
     """A trained tagger, ready to predict.
 
     Args:
         run: Folder of a run, or a checkpoint.
         which: Checkpoint of the run: ``"best"``, ``"last"`` or a path.
         device: Where it computes; ``None`` for a GPU where there is one.
+        calibrated: Use the temperatures that `train calibrate` stored with the run, where there are any.
+        prior: Class fractions for which probabilities are given, by task and class, such as
+            ``{"jets_classification": {"bjets": 0.1, "cjets": 0.2, "ujets": 0.7}}``; those of the training (after class
+            weights) for other tasks.
 
     Raises:
-        UserError: No such run or checkpoint.
+        UserError: No such run or checkpoint, a calibration that is for another checkpoint, or class fractions that do
+            not fit.
     """
     from salt_like.loading import load as load_tagger  # importing the package alone imports no torch
 
-    return load_tagger(run, which, device)
+    return load_tagger(run, which, device, calibrated=calibrated, prior=prior)

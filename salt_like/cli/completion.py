@@ -15,6 +15,8 @@ from salt_like.cli.main import COMMANDS
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ACTIONS = {"cache": ["list", "clear"], "completion": ["bash", "zsh"]}
 _WITH_KEYS = ("fit", "inspect", "bench")
+_SOME_KEYS = {"test": ["data.test", "data.num_test"], "calibrate": ["data.val", "data.num_val"]}
+_SHARED = "add_common"  # declares options for several commands
 
 _BASH = """\
 # completion of `train` for bash: eval "$(train completion bash)"
@@ -79,18 +81,31 @@ def words(command: str) -> list[str]:
     found = [*options(command), "--help", "--debug", *_ACTIONS.get(command, [])]
     if command in {"inspect", "bench"}:
         found += shipped.names()
-    return found + [f"--{key}=" for key in keys()] if command in _WITH_KEYS else found
+    return found + [f"--{key}=" for key in (keys() if command in _WITH_KEYS else _SOME_KEYS.get(command, []))]
 
 
 def options(command: str) -> list[str]:
     """The options that a command's file declares, read from its source without running it."""
     tree = ast.parse((_PACKAGE / f"cli/{command}.py").read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    nodes = [*ast.walk(tree), *(node for name in _shared(tree) for node in ast.walk(name))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     declared = [
         node.args for node in calls if isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument"
     ]
     names = [one.value for arguments in declared for one in arguments if isinstance(one, ast.Constant)]
     return [name for name in names if isinstance(name, str) and name.startswith("--")]
+
+
+def _shared(tree: ast.Module) -> list[ast.FunctionDef]:
+    """The functions of other commands' files with which this one declares options."""
+    found = []
+    for node in tree.body:
+        names = [one.name for one in node.names] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom) and _SHARED in names:
+            file = _PACKAGE.parent / f"{(node.module or '').replace('.', '/')}.py"
+            owner = ast.parse(file.read_text(encoding="utf-8"))
+            found += [one for one in owner.body if isinstance(one, ast.FunctionDef) and one.name == _SHARED]
+    return found
 
 
 def keys() -> list[str]:

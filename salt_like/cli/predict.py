@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from salt_like.cli.progress import progress
 from salt_like.errors import UserError
 
 if TYPE_CHECKING:
-    from salt_like.loading import Options
+    from salt_like.loading import LoadedTagger, Options
+
+_EXAMPLE = "jets_classification={bjets: 0.1, cjets: 0.2, ujets: 0.7}"
 
 
 def parser() -> command_line.Parser:
@@ -39,6 +42,50 @@ def add_common(made: command_line.Parser) -> None:
     made.add_argument("--salt_mask", action="store_true", help="add Salt's `mask` (True = padding) to constituents")
     made.add_argument("--batch_size", type=positive, default=1000, metavar="JETS", help="jets computed together")
     made.add_argument("--device", metavar="cpu|cuda", help="where to compute; by default a GPU where there is one")
+    made.add_argument(
+        "--calibration",
+        choices=["run", "none"],
+        default="run",
+        help="use the temperatures that `train calibrate` stored with the run, or none",
+    )
+    made.add_argument(
+        "--prior",
+        action="append",
+        default=[],
+        metavar="TASK={CLASS: FRACTION, …}",
+        help="class fractions for which probabilities are given, in place of those of the training",
+    )
+
+
+def open_tagger(run: str | Path, options: Namespace) -> LoadedTagger:
+    """The tagger that the arguments name, with temperatures and class fractions, which it says."""
+    from salt_like.loading import load
+
+    tagger = load(
+        run, options.ckpt, options.device, calibrated=options.calibration == "run", prior=_fractions(options.prior)
+    )
+    for task in tagger.tasks:
+        parts = [f"temperature {task.temperature:.4g}"] if task.temperature != 1 else []
+        parts += ["class fractions as given"] if task.given else []
+        if parts:
+            print(f"probabilities of {task.name}: {', '.join(parts)}", file=sys.stderr)
+    return tagger
+
+
+def _fractions(given: list[str]) -> dict[str, dict[str, float]]:
+    """What ``--prior`` says, by task and class."""
+    from salt_like.cli import yaml_file
+
+    found = {}
+    for text in given:
+        name, equals, fractions = text.partition("=")
+        read = yaml_file.parse(fractions, f"--prior {name}") if equals else None
+        if not isinstance(read, dict) or not read:
+            raise UserError(f"--prior {text}: write TASK={{CLASS: FRACTION, …}}, such as '{_EXAMPLE}'")
+        if name in found:
+            raise UserError(f"--prior: fractions for task '{name}' are given twice")
+        found[name] = {str(key): value for key, value in read.items()}
+    return found
 
 
 def positive(text: str) -> int:
@@ -65,13 +112,13 @@ def main(arguments: list[str]) -> int:
     from salt_like.callbacks.predictions import refuse_existing
     from salt_like.data.files import find
     from salt_like.data.sample import Sample
-    from salt_like.loading import SamplePredictor, load
+    from salt_like.loading import SamplePredictor
 
     refuse_existing(out, options.force)
     files = find([path for group in options.data for path in group], "--data")
     if out in files:
         raise UserError(f"--out is one of the files to predict: {out}")
-    tagger = load(options.run, options.ckpt, options.device)
+    tagger = open_tagger(options.run, options)
     sample = Sample(out.stem, files, tagger.spec, labels=False)
     predictor = SamplePredictor(tagger, sample, writing(options, None, options.force))
     with progress("predicting") as report:

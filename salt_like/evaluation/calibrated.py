@@ -5,24 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from salt_like.evaluation.calibration import Assumed, Calibration, calibration
+from salt_like.evaluation.calibration import Calibration, calibration
 from salt_like.evaluation.contents import TaskRecord
 from salt_like.evaluation.priors import shares, transfer
 from salt_like.evaluation.reader import PredictionFile
 from salt_like.evaluation.statistics import Floats
 from salt_like.spec import Label
-
-
-def assumed_by(task: TaskRecord, label: Label) -> tuple[Assumed, tuple[float, ...]]:
-    """Where the class fractions come from for which a task's probabilities hold, and the fractions (none: unknown).
-
-    Args:
-        task: The task.
-        label: Its label.
-    """
-    if task.given:
-        return "given", task.prior
-    return ("class weights", task.prior) if task.prior else ("training", label.prior)
 
 
 def of_jets(
@@ -39,7 +27,7 @@ def of_jets(
         probabilities: ``(n, C)``.
         labels: ``(n,)``, negative for none.
     """
-    assumed, prior = assumed_by(task, label)
+    assumed, prior = task.assumes(label)
     weights, group = file.weights(), file.groups()
     found = [calibration(probabilities, labels, label.classes, prior, assumed, group, weights)]
     own = shares(labels, len(label.classes), weights)

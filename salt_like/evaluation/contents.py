@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from salt_like.spec import DataSpec, Output
+from salt_like.evaluation.calibration import Assumed
+from salt_like.spec import DataSpec, Label, Output
 
 FORMAT = "salt-like predictions"
 FORMAT_VERSION = 1
@@ -34,6 +35,16 @@ class TaskRecord:
     prior: tuple[float, ...] = ()
     temperature: float = 1.0
     given: bool = False
+
+    def assumes(self, label: Label) -> tuple[Assumed, tuple[float, ...]]:
+        """Where the class fractions come from for which its probabilities hold, and the fractions (none: unknown).
+
+        Args:
+            label: Its label.
+        """
+        if self.given:
+            return "given", self.prior
+        return ("class weights", self.prior) if self.prior else ("training", label.prior)
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,20 @@ class Contents:
             "generator": self.generator,
             "spec": json.dumps(replace(self.spec, streams=short, reweighting=None).to_dict()),
             "tasks": json.dumps([asdict(task) for task in self.tasks]),
+            "class_fractions": json.dumps(self.class_fractions()),
         }
+
+    def class_fractions(self) -> dict[str, dict[str, Any]]:
+        """For each task with probabilities the class fractions for which they hold, and their temperature."""
+        found = {}
+        for task in self.tasks:
+            labels = [self.spec.label(task.stream, key) for key in task.labels]
+            label = next((one for one in labels if one.kind == "class"), None)
+            if label is not None and {one.kind for one in task.outputs} == {"probability"}:
+                assumed, prior = task.assumes(label)
+                fractions = dict(zip(label.classes, prior, strict=True)) if prior else None
+                found[task.name] = {"assumed": assumed, "fractions": fractions, "temperature": task.temperature}
+        return found
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> Contents:

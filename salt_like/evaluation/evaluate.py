@@ -63,12 +63,14 @@ def make_cuts(
     file = PredictionFile(path)
     contents = file.contents
     chosen = next((one for one in ranges if file.within(one).jets), None) if within == "first" else within
-    points, flats, definitions = {}, {}, {}
+    points, flats, definitions, probabilities = {}, {}, {}, {}
+    said = contents.class_fractions()
     for one in contents.spec.discriminants:
         part, whole = scores(file.within(chosen), one), scores(file, one)
         if part is None or whole is None:
             continue
         definitions[one.name] = one
+        probabilities[one.name] = said[whole.task.name]
         points[one.name] = tuple(fixed(*part.signal(), efficiencies))
         if ranges:
             name = ranges[0].field
@@ -84,11 +86,12 @@ def make_cuts(
         contents.model,
         contents.checkpoint,
         contents.sources,
+        probabilities,
     )
 
 
 def check_cuts(cuts: Cuts, file: PredictionFile) -> None:
-    """Refuse working points of another model or of discriminants that are defined otherwise.
+    """Refuse working points of another model, of discriminants defined otherwise, or of other class fractions.
 
     Raises:
         UserError: They do not belong to this file.
@@ -104,6 +107,14 @@ def check_cuts(cuts: Cuts, file: PredictionFile) -> None:
             raise UserError(
                 f"the working points of {one.name} are of another discriminant: signal {made.signal}, "
                 f"background {dict(made.background)}\nhere: signal {one.signal}, background {dict(one.background)}"
+            )
+        assumed = cuts.probabilities.get(one.name)
+        here = list(contents.class_fractions().values())
+        if assumed and assumed not in here:
+            raise UserError(
+                f"the working points of {one.name} are of probabilities with other class fractions or temperature\n"
+                f"made with: {assumed}\nhere: {'; '.join(map(str, here))}\n"
+                "predict with the same --prior and --calibration, or make the cuts again"
             )
 
 

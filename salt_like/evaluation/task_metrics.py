@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from salt_like.evaluation.calibrated import assumed_by, of_jets
+from salt_like.evaluation.calibrated import of_jets
 from salt_like.evaluation.calibration import Calibration
 from salt_like.evaluation.classification import ClassificationSums, classify, confusion_of
 from salt_like.evaluation.contents import TaskRecord
@@ -109,7 +109,7 @@ def _classified_constituents(file: PredictionFile, task: TaskRecord) -> TaskResu
         probabilities = np.stack([part.fields[name] for name in names], 1)
         sums.add(probabilities, labels, part.group[part.jet], part.weights)
         entries += np.bincount(labels[labels >= 0], minlength=len(entries))
-    assumed, fractions = assumed_by(task, label)
+    assumed, fractions = task.assumes(label)
     found = sums.reliability.merged().result(assumed, fractions)
     calibrations = () if found is None else (found,)
     return _classified(task, label, entries.tolist(), sums.metrics(), sums.confusion.sum(0), calibrations)

@@ -94,6 +94,7 @@ class Cuts:
         model: Name of the model.
         checkpoint: Its checkpoint.
         sources: Files of the sample.
+        probabilities: Discriminant → class fractions and temperature for which its probabilities hold.
     """
 
     sample: str
@@ -104,6 +105,7 @@ class Cuts:
     model: str = ""
     checkpoint: str = ""
     sources: tuple[str, ...] = ()
+    probabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -118,6 +120,7 @@ class Cuts:
                 name: {
                     "signal": one.signal,
                     "background": dict(one.background),
+                    "probabilities": dict(self.probabilities.get(name, {})),
                     "fixed": [point.plain() for point in self.points.get(name, ())],
                     "flat": [point.plain() for point in self.flat.get(name, ())],
                 }
@@ -149,6 +152,7 @@ def read(path: Path) -> Cuts:
             content["model"],
             content["checkpoint"],
             tuple(content["sources"]),
+            {name: one.get("probabilities", {}) for name, one in known.items()},
         )
     except OSError as error:
         raise UserError(f"cannot read the working points {path}\nfound: {error.strerror or error}") from error

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from salt_like.batch import Batch
 from salt_like.callbacks.tables import ROW, Table
 from salt_like.data.collate import collate
 from salt_like.data.columns import Columns
@@ -19,9 +19,9 @@ from salt_like.data.extract import UnusableValueError
 from salt_like.data.sample import Sample
 from salt_like.errors import UserError, nearest
 from salt_like.evaluation.contents import TaskRecord
+from salt_like.loading.adjusted import adjusted
 from salt_like.spec import DataSpec, Output, Request
 from salt_like.training import checkpoint
-from salt_like.training.run import open_run
 
 Arrays = Mapping[str, "NDArray[np.void] | Mapping[str, NDArray[Any]]"]
 Predictions = dict[str, dict[str, NDArray[Any]]]
@@ -33,21 +33,34 @@ class LoadedTagger:
     Args:
         saved: What the checkpoint holds.
         device: Where it computes: ``"cpu"``, ``"cuda"``, ...; ``None`` for a GPU where there is one.
+        temperatures: Temperature of the probabilities of classifications, by task.
+        prior: Class fractions for which probabilities are given, by task and class; those of the training (after class
+            weights) for other tasks.
+
+    Raises:
+        UserError: Weights and configuration do not belong together, or a task or class of `prior` does not exist.
     """
 
-    def __init__(self, saved: checkpoint.Saved, device: str | None = None) -> None:
+    def __init__(
+        self,
+        saved: checkpoint.Saved,
+        device: str | None = None,
+        temperatures: Mapping[str, float] | None = None,
+        prior: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
         self.name = saved.name
         self.spec: DataSpec = saved.spec
         self.checkpoint = saved.path
         self.config = saved.config
         self.data = saved.data
         self.device = _device(device)
-        self.tagger = checkpoint.restore(saved).deployed.to(self.device).eval()
+        tagger = checkpoint.restore(saved).deployed
+        if temperatures or prior:
+            saved = replace(saved, config=adjusted(tagger, saved.config, temperatures or {}, prior or {}))
+            tagger = checkpoint.restore(saved).deployed
+        self.tagger = tagger.to(self.device).eval()
         requests = {name: self._reads(name, saved.config) for name in self.tagger.tasks}
-        self.tasks = tuple(
-            TaskRecord(name, task.stream, tuple(request.key for request in requests[name]), task.outputs, task.prior)
-            for name, task in ((name, self.tagger.task(name)) for name in self.tagger.tasks)
-        )
+        self.tasks = tuple(self._record(name, requests[name], saved.config) for name in self.tagger.tasks)
         self._pair_streams = {one.stream for some in requests.values() for one in some if one.pairs}
 
     @property
@@ -122,6 +135,24 @@ class LoadedTagger:
             found.setdefault(output.stream, {})[output.column(self.name)] = values
         return found
 
+    def logits(self, columns: Columns, batch_size: int = 1000) -> dict[str, NDArray[Any]]:
+        """What the tasks' heads say of jets that a `Sample` has read, before temperatures and class fractions.
+
+        Args:
+            columns: The jets.
+            batch_size: Jets that are computed together.
+
+        Returns:
+            Task → ``(n, ...)``, or ``(T, ...)`` for constituents, aligned with `columns`.
+        """
+        unlabelled = replace(columns, labels={}, weights=None, events=None)
+        parts = []
+        for part in _batches(unlabelled, batch_size):
+            with torch.inference_mode():
+                found = self.tagger(self._batch(part))
+            parts.append({name: values.float().cpu().numpy() for name, values in found.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
     def __repr__(self) -> str:
         streams = "; ".join(f"{name}: {', '.join(fields)}" for name, fields in self.inputs.items())
         columns = ", ".join(f"{output.stream}/{output.column(self.name)}" for output in self.outputs)
@@ -130,11 +161,15 @@ class LoadedTagger:
             f"  inputs:  {streams}\n  outputs: {columns}"
         )
 
-    def _predict(self, columns: Columns) -> dict[Output, NDArray[Any]]:
+    def _batch(self, columns: Columns) -> Batch:
         pairs = [name for name in columns.counts if name in self._pair_streams]
-        batch = collate(columns, self.spec, pair_streams=pairs).to(self.device)
+        return collate(columns, self.spec, pair_streams=pairs).to(self.device)
+
+    def _predict(self, columns: Columns) -> dict[Output, NDArray[Any]]:
         with torch.inference_mode():
-            return {output: values.cpu().numpy() for output, values in self.tagger.predict(batch).items()}
+            return {
+                output: values.cpu().numpy() for output, values in self.tagger.predict(self._batch(columns)).items()
+            }
 
     def _rows(self, columns: Columns, sample: Sample, batch_size: int) -> dict[str, NDArray[np.void]]:
         values = self.predict_columns(columns, batch_size)
@@ -165,6 +200,12 @@ class LoadedTagger:
             for stream in slots
         }
 
+    def _record(self, name: str, requests: Sequence[Request], config: Mapping[str, Any]) -> TaskRecord:
+        task, arguments = self.tagger.task(name), config["tasks"][name].get("init_args") or {}
+        keys = tuple(request.key for request in requests)
+        given = bool(task.trained_prior and arguments.get("prior"))
+        return TaskRecord(name, task.stream, keys, task.outputs, task.prior, task.temperature, given)
+
     def _reads(self, name: str, config: Mapping[str, Any]) -> tuple[Request, ...]:
         arguments = config["tasks"][name].get("init_args") or {}
         return type(self.tagger.task(name)).reads(**arguments)
@@ -184,21 +225,6 @@ def after_training() -> Iterator[None]:
             f"(a constituent by `valid`),\nor train again with {error.declaration}"
         )
         raise UserError(f"{error.found}\n{advice}") from error
-
-
-def load(run: str | Path, which: str = "best", device: str | None = None) -> LoadedTagger:
-    """A trained tagger.
-
-    Args:
-        run: Folder of a run, or a checkpoint.
-        which: Checkpoint of the run: ``"best"``, ``"last"`` or a path.
-        device: Where it computes; ``None`` for a GPU where there is one.
-
-    Raises:
-        UserError: No such run or checkpoint.
-    """
-    path = Path(run).expanduser()
-    return LoadedTagger(checkpoint.read(path if path.suffix == ".ckpt" else open_run(path).checkpoint(which)), device)
 
 
 def _device(name: str | None) -> torch.device:

@@ -44,6 +44,11 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def calibration(self) -> Path:
+        """Temperatures of the classifications of one of the checkpoints."""
+        return self.folder / "calibration.json"
+
+    @property
     def predictions(self) -> Path:
         """Folder of the prediction files."""
         return self.folder / "predictions"

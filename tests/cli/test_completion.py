@@ -31,6 +31,18 @@ def test_bash_completes_commands_configurations_options_and_keys():
     assert complete("train", "fit", "--trainer.max_ep") == ["--trainer.max_epochs="]
     assert complete("train", "cache", "c") == ["clear"]
     assert "--data.batch_size=" not in complete("train", "test", "--")
+    assert complete("train", "test", "--data") == ["--data.test=", "--data.num_test="]
+    assert complete("train", "test", "--pr") == ["--precision", "--prior"]
+    assert complete("train", "calibrate", "--") == [
+        "--ckpt",
+        "--force",
+        "--batch_size",
+        "--device",
+        "--help",
+        "--debug",
+        "--data.val=",
+        "--data.num_val=",
+    ]
 
 
 def test_zsh_uses_the_same_script(capsys):
