@@ -168,12 +168,12 @@ class Areas:
     Args:
         scores: ``(n,)``.
         positive: ``(n,)``.
-        used: Entries that count, ``(n,)``; ``None`` for all.
+        used: The positive and the negative ones, ``(n,)``; ``None`` for all.
     """
 
     def __init__(self, scores: Floats, positive: NDArray[np.bool_], used: NDArray[np.bool_] | None = None) -> None:
         negative = ~positive if used is None else ~positive & used
-        self._positive = np.flatnonzero(positive if used is None else positive & used)
+        self._positive = np.flatnonzero(positive)
         self._negative = np.flatnonzero(negative)[np.argsort(scores[negative], kind="stable")]
         ordered = scores[self._negative]
         self._below = np.searchsorted(ordered, scores[self._positive], side="left")

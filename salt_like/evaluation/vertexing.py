@@ -67,10 +67,10 @@ class Tracks:
 def count(tracks: Tracks, found: Integers) -> Floats:
     """What `COUNTS` names, per jet.
 
-    A true vertex is two or more heavy-flavour constituents of one true index; a found vertex is two or more
-    constituents of one found index, the primary vertex (the candidate with the most constituents predicted primary)
-    excluded. They match when at least 65 % of the true constituents were found and at least 50 % of the found ones are
-    right; each found vertex matches one true vertex at most.
+    A true vertex is two or more heavy-flavour constituents of one true index and none of another origin; a found vertex
+    is two or more constituents of one found index, the primary vertex (the candidate with the most constituents
+    predicted primary) excluded. They match when at least 65 % of the true constituents were found and at least 50 % of
+    the found ones are right; each found vertex matches one true vertex at most.
 
     Args:
         tracks: The constituents and their truth.
@@ -88,7 +88,8 @@ def count(tracks: Tracks, found: Integers) -> Floats:
         counts[:, column] = _per_jet(group, pairs, tracks.jets)
         counts[:, column + 3] = _per_jet(group, pairs - all_light, tracks.jets)
     heavy = _Groups(np.where(tracks.heavy, truth.of, -1), truth.jet)
-    true_vertex = heavy.sizes() >= 2
+    # one with other constituents is the primary vertex, which nobody is asked to find
+    true_vertex = (heavy.sizes() >= 2) & (truth.sizes(light) == 0)
     found_vertex = (candidate.sizes() >= 2) & ~_primary(tracks, candidate)
     counts[:, 6] = _per_jet(truth, true_vertex, tracks.jets)
     counts[:, 7] = _per_jet(candidate, found_vertex, tracks.jets)

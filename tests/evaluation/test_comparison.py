@@ -113,6 +113,23 @@ def test_the_better_one_is_named_and_few_jets_are_inconclusive(tmp_path: Path) -
     assert few.verdict == f"inconclusive: only {few.passing:.0f} jets pass"
 
 
+@pytest.mark.parametrize("kind", [2, -2])
+def test_few_events_with_signal_are_inconclusive(tmp_path: Path, kind: int) -> None:
+    """Eight events hold all b-jets, or all jets that are none."""
+    sides = []
+    for model, seed in (("m", 1), ("n", 2)):
+        rows = jets(model, 1.5, seed)
+        inside = rows["eventNumber"] < 8
+        rows["flavour"] = np.where(inside, 2, 0) if kind > 0 else np.where(inside, 0, 2)
+        sides.append(file(tmp_path / f"{model}.h5", model, rows=rows))
+    found = named(compare(*sides, 20))
+    assert found["AUC bjets against rest"].verdict == "inconclusive: only 8 events"
+    assert found["cross-entropy"].conclusive
+    assert found["Db 90 %, cjets rejection"].verdict == "inconclusive: only 0 jets pass"
+    if kind > 0:
+        assert found["Db 90 %, ujets rejection"].verdict == "inconclusive: only 8 events"
+
+
 def test_weights_and_jets_without_a_label(tmp_path: Path) -> None:
     weights = np.random.default_rng(3).uniform(0, 2, N)
     rows = []

@@ -81,6 +81,7 @@ def arrays(model: str, seed: int) -> Arrays:
     ]
     tracks = np.zeros((N, L), kinds + [(f"{model}_p{name}", "f4") for name in ORIGINS])
     tracks["origin"], tracks["vertex"] = same.integers(-1, 4, (N, L)), same.integers(-2, 3, (N, L))
+    tracks["origin"][tracks["vertex"] == 1] = 2
     tracks["valid"], tracks["d0"] = same.random((N, L)) < 0.8, same.normal(size=(N, L))
     tracks["VertexIndex"] = np.where(random.random((N, L)) < 0.7, tracks["vertex"], random.integers(0, 3, (N, L)))
     tracks[f"{model}_d0"] = np.where(tracks["valid"], tracks["d0"] + random.normal(size=(N, L)), np.nan)

@@ -22,6 +22,7 @@ def brute(tracks: Tracks, found: np.ndarray) -> np.ndarray:
         true_sets = [
             {t for t in members if tracks.truth[t] == index and tracks.heavy[t]}
             for index in sorted({tracks.truth[t] for t in members if tracks.truth[t] >= 0})
+            if all(tracks.heavy[t] for t in members if tracks.truth[t] == index)
         ]
         true_sets = [one for one in true_sets if len(one) >= 2]
         candidates = [
@@ -51,7 +52,7 @@ def random_tracks(seed: int, jets: int = 300, with_primary: bool = True) -> tupl
     jet = np.repeat(np.arange(jets), random.integers(0, 13, jets))
     truth = random.integers(-2, 4, len(jet))
     found = np.where(random.random(len(jet)) < 0.7, truth, random.integers(-2, 5, len(jet)))
-    heavy = (truth > 0) & (random.random(len(jet)) < 0.9)
+    heavy = (truth > 0) & (random.random(len(jet)) < 0.95)
     primary = (truth == 0) & (random.random(len(jet)) < 0.8) if with_primary else None
     return Tracks(jet, truth, heavy, primary, jets), found
 
@@ -90,6 +91,14 @@ def test_matching_by_hand(found: list[int], matched: int) -> None:
     result = count(tracks, np.array(found))[0]
     assert result[COUNTS.index("true vertices")] == 1
     assert result[COUNTS.index("matched vertices")] == matched
+
+
+def test_a_decay_at_the_primary_vertex_is_no_vertex_of_its_own() -> None:
+    truth, heavy = np.array([0, 0, 0, 0, 5, 5, 5]), np.array([False, False, True, True, True, True, True])
+    result = count(Tracks(np.zeros(7, int), truth, heavy, ~heavy, 1), truth)[0]
+    assert (result[COUNTS.index("true vertices")], result[COUNTS.index("matched vertices")]) == (1, 1)
+    result = count(Tracks(np.zeros(4, int), truth[:4], heavy[:4], ~heavy[:4], 1), truth[:4])[0]
+    assert (result[COUNTS.index("true vertices")], result[COUNTS.index("jets without vertex")]) == (0, 1)
 
 
 def named(metrics: list[Metric]) -> dict[tuple[str, str], Metric]:
