@@ -106,11 +106,11 @@ class PredictionFile:
         new = [name for name in wanted if name not in self._read]
         columns: dict[str, list[NDArray[Any]]] = {name: [] for name in new}
         with h5py.File(self.path, "r", locking=False) as file:
-            for start in range(0, self._all if new else 0, JETS_PER_CHUNK):
+            for start in range(0, max(self._all, 1) if new else 0, JETS_PER_CHUNK):  # types also of no jets
                 rows = file[self._jets][start : start + JETS_PER_CHUNK]
                 for name in new:
                     columns[name].append(rows[name])
-        self._read.update({name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()})
+        self._read.update({name: np.concatenate(parts) for name, parts in columns.items()})
         return {name: self._read[name] for name in wanted}
 
     def constituents(self, stream: str, names: Sequence[str] | None = None) -> Iterator[Constituents]:

@@ -35,7 +35,7 @@ def distribution(part: Part, name: str) -> Figure:
         "bands: one standard deviation; norm with what is outside of the axis",
     ]
     with rc_context(PARAMETERS):
-        figure, grid = frame(f"{name} by flavour", about, 5.0, 3.1)
+        figure, grid = frame(f"{name} by flavour", about, 5.2, 3.1)
         axes = figure.add_subplot(grid[0, 0])
         lowest = 1.0
         for index, (flavour, drawn) in enumerate(one["distribution"].items()):

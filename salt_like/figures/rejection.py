@@ -50,7 +50,7 @@ def _one(part: Part, name: str) -> Figure:
     one = part["discriminants"][name]
     points = f"points: {_efficiencies(one)} working points, {words.made(part, one)}"
     about = _about(part, name, points, f"bands and bars: one standard deviation; {words.prior(one)}")
-    figure, grid = frame(_title(part, name), about, 5.0, 3.3)
+    figure, grid = frame(_title(part, name), about, 5.2, 3.3)
     axes = figure.add_subplot(grid[0, 0])
     for index, background in enumerate(_backgrounds(one)):
         style = words.look(background, index)

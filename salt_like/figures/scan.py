@@ -53,7 +53,7 @@ def scan(part: Part, name: str) -> Figure:
         "bars: one standard deviation; triangles: lower limits (95 %), < 10 jets pass",
     ]
     with rc_context(PARAMETERS):
-        figure, grid = frame(f"{name}: scan of the {symbol}", about, 5.0, 3.1)
+        figure, grid = frame(f"{name}: scan of the {symbol}", about, 5.2, 3.1)
         axes = figure.add_subplot(grid[0, 0])
         _points(axes, one["scan"]["points"], scanned, other, used)
         axes.set_xlabel(f"{words.jet_of(scanned)} rejection")

@@ -192,5 +192,5 @@ def wrapped(lines: list[str], width: float, size: float) -> list[str]:
         width: Inches.
         size: Of the letters, in points.
     """
-    letters = int(width * 72 / (0.53 * size))
+    letters = int(width * 72 / (0.56 * size))
     return [short for line in lines for short in textwrap.wrap(line, letters)]
