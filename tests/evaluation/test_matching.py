@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import h5py
@@ -159,6 +159,17 @@ def test_against_itself_everything_is_exactly_equal(tmp_path: Path) -> None:
     assert content["metrics"][-1]["detail"]
 
 
+def test_pieces_of_the_file_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = file(tmp_path / "a.h5"), file(tmp_path / "b.h5", "n", 2)
+    whole = tasks(compare(*sides, 20))
+    monkeypatch.setattr(reader, "JETS_PER_CHUNK", 170)
+    pieces = tasks(compare(PredictionFile(tmp_path / "a.h5"), PredictionFile(tmp_path / "b.h5"), 20))
+    for name, rows in whole.items():
+        for one, row in rows.items():
+            assert astuple(pieces[name][one].change) == pytest.approx(astuple(row.change), rel=1e-9), one
+            assert row.change.low95 < row.change.high95
+
+
 def test_a_range_and_no_weights(tmp_path: Path) -> None:
     within = Range("pt", 20, 100)
     sides = (file(tmp_path / f"{one}.h5", one, seed, weight=None) for seed, one in enumerate("mn"))
@@ -187,6 +198,16 @@ def test_better_is_nearer_to_the_ideal(tmp_path: Path) -> None:
         compare(file(tmp_path / "c.h5", "m", given=given["m"]), file(tmp_path / "d.h5", "n", given=given["n"]), 100)
     )
     assert again["mass"]["mass: bias"].verdict == "different, neither shown to be better"
+
+
+def test_fewer_fakes_and_more_vertices_are_better(tmp_path: Path) -> None:
+    given = {model: arrays(model, 1) for model in "mn"}
+    given["n"]["tracks"]["VertexIndex"] = -1
+    sides = (file(tmp_path / f"{model}.h5", model, given=one) for model, one in given.items())
+    rows = tasks(compare(*sides, 50))["vertices"]
+    assert rows["vertex efficiency"].verdict == rows["pair efficiency"].verdict == "A is better"
+    assert rows["fake rate (jets without true vertex)"].verdict == "B is better"
+    assert rows["vertex purity"].verdict == "inconclusive: nothing to measure"  # nothing found
 
 
 def test_tasks_of_only_one_are_named(tmp_path: Path) -> None:
@@ -225,58 +246,69 @@ def test_labels_of_other_names_are_the_same_question_where_there_is_only_one(tmp
     assert str(replace(questions(one)[1], task=several)) == "values, mass"
 
 
+JET = 405
 LEFT_OUT: dict[str, tuple[Callable[[np.ndarray, np.ndarray], None], str]] = {
-    "classes": (lambda _, tracks: tracks["origin"].__setitem__((5, 1), 9), "origin: left out, not the same true class"),
+    "classes": (
+        lambda _, tracks: tracks["origin"].__setitem__((JET, 1), 9),
+        "origin: left out, not the same true class",
+    ),
     "vertices": (
-        lambda _, tracks: tracks["vertex"].__setitem__((5, 1), 9),
-        "vertices: left out, not the same true vertex of a constituent, in jet 5: .* in A and 9 in B",
+        lambda _, tracks: tracks["vertex"].__setitem__((JET, 1), 9),
+        f"vertices: left out, not the same true vertex of a constituent, in jet {JET}: .* in A and 9 in B",
     ),
     "targets": (
-        lambda _, tracks: tracks["d0"].__setitem__((5, 1), 9),
-        "impact: left out, not the same target d0, in jet 5",
+        lambda _, tracks: tracks["d0"].__setitem__((JET, 1), 9),
+        f"impact: left out, not the same target d0, in jet {JET}",
     ),
     "origin NaN": (
-        lambda _, tracks: tracks["n_pfromB"].__setitem__((5, 1), np.nan),
-        "origin: left out, n_pfromB of B is no number in jet 5",
+        lambda _, tracks: tracks["n_pfromB"].__setitem__((JET, 1), np.nan),
+        f"origin: left out, n_pfromB of B is no number in jet {JET}",
     ),
     "value NaN": (
-        lambda _, tracks: tracks["n_d0"].__setitem__((5, 1), np.inf),
-        "impact: left out, n_d0 of B is no number in jet 5",
+        lambda _, tracks: tracks["n_d0"].__setitem__((JET, 1), np.inf),
+        f"impact: left out, n_d0 of B is no number in jet {JET}",
     ),
     "sigma": (
-        lambda jets, _: jets["n_mass_stddev"].__setitem__(5, 0),
-        "mass: left out, n_mass_stddev of B is not positive in jet 5",
+        lambda jets, _: jets["n_mass_stddev"].__setitem__(JET, 0),
+        f"mass: left out, n_mass_stddev of B is not positive in jet {JET}",
     ),
     "sigma NaN": (
-        lambda jets, _: jets["n_mass_stddev"].__setitem__(5, np.nan),
-        "mass: left out, n_mass_stddev of B is no number in jet 5",
+        lambda jets, _: jets["n_mass_stddev"].__setitem__(JET, np.nan),
+        f"mass: left out, n_mass_stddev of B is no number in jet {JET}",
+    ),
+    "heavy": (
+        lambda _, tracks: tracks["origin"].__setitem__((JET, 1), 2),
+        f"(.*\n)?vertices: left out, not the same true origin of a constituent, in jet {JET}: False in A and True in B",
     ),
     "fewer": (
-        lambda _, tracks: tracks["valid"].__setitem__((5, slice(None)), False),
-        "origin: left out, not the same constituents: [1-6] in jet 5 of A and 0 in that of B",
+        lambda _, tracks: tracks["valid"].__setitem__((JET, slice(None)), False),
+        f"origin: left out, not the same constituents: [1-6] in jet {JET} of A and 0 in that of B",
     ),
     "other slots": (
-        lambda _, tracks: tracks["valid"].__setitem__(5, ~tracks["valid"][5]),
+        lambda _, tracks: tracks["valid"].__setitem__(JET, ~tracks["valid"][JET]),
         "origin: left out, not the same constituents: as many in each jet, in other slots",
     ),
 }
 
 
 @pytest.mark.parametrize("kind", LEFT_OUT)
-def test_what_cannot_be_compared_is_left_out_and_said(tmp_path: Path, kind: str) -> None:
+def test_what_cannot_be_compared_is_left_out_and_said(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "JETS_PER_CHUNK", 400)  # that jet is not in the first piece
     change, said = LEFT_OUT[kind]
     first, second = arrays("m", 1), arrays("n", 2)
     for one in (first, second):
-        one["tracks"]["valid"][5] = [True, True, True, False, False, False]  # a jet with three constituents
-        one["tracks"]["origin"][5] = 1
+        one["tracks"]["valid"][JET] = [True, True, True, False, False, False]  # a jet with three constituents
+        one["tracks"]["origin"][JET] = 1
         for name in one["tracks"].dtype.names[5:]:
-            one["tracks"][name][5] = 0.5
+            one["tracks"][name][JET] = 0.5
     change(second["jets"], second["tracks"])
     sides = file(tmp_path / "a.h5", given=first), file(tmp_path / "b.h5", "n", given=second)
     found = compare(*sides, 5)
     assert found.ratios
     notes = "\n".join(found.notes)
-    assert len(found.notes) == (3 if kind in ("fewer", "other slots") else 1)
+    assert len(found.notes) == {"fewer": 3, "other slots": 3, "heavy": 2}.get(kind, 1)
     assert re.match(said, notes), notes
     named = [note.partition(":")[0] for note in found.notes]
     assert not set(named) & set(tasks(found))
