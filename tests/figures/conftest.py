@@ -10,6 +10,7 @@ from prediction_files import RANGES, arrays, contents, file
 
 from salt_like.evaluation import bins, working_points
 from salt_like.evaluation.evaluate import evaluate
+from salt_like.figures import draw
 
 
 def measured(path: Path, given: dict[str, np.ndarray] | None = None, **changes: Any) -> dict[str, Any]:
@@ -40,3 +41,9 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.setattr(bins, "JETS_PER_BIN", 100)
         patch.setattr(working_points, "SIGNAL_PER_BIN", 40)
         return measured(tmp_path_factory.mktemp("figures") / "a.h5", informed())
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few pixels are written faster."""
+    monkeypatch.setattr(draw, "RESOLUTION", 40)
