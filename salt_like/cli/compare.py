@@ -188,7 +188,7 @@ def _judge(found: Comparison, least: float) -> int:
     known = [one for one in found.ratios if one.conclusive]
     worse = [one.name for one in known if one.change.low95 < least]
     if not known:
-        print("no rejection has enough passing jets: nothing is shown about B")
+        print(f"no rejection {'has enough passing jets' if found.ratios else 'to judge'}: nothing is shown about B")
         return WORSE
     if worse:
         more = f" and {len(worse) - MOST_NAMED} more" if len(worse) > MOST_NAMED else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from made_runs import make_file, make_run
+from made_runs import TASKS, make_file, make_run
 
 from salt_like.cli.compare import _form, _number
 from salt_like.cli.main import main
@@ -99,7 +99,7 @@ def test_digits_that_an_interval_gives_meaning_to(width: float, text: str) -> No
     assert (_number(float("nan")), _number(12345.6)) == ("-", "1.235e+04")
 
 
-def test_not_worse_is_shown_or_not(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_not_worse_is_shown_or_not(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = str(runs[0] / "predictions" / "ttbar.h5")
     assert main(["compare", one, one, "--resamples=20", "--fail-if-worse=1"]) == 0
     assert "B keeps 1 of A in all" in capsys.readouterr().out
@@ -111,6 +111,12 @@ def test_not_worse_is_shown_or_not(runs: tuple[Path, Path], capsys: pytest.Captu
     assert main(["compare", one, one, "--resamples=20"]) == 0
     with h5py.File(one) as file:
         seventh = np.sort(file["jets"]["pt"])[7]
+    test = str(make_file(tmp_path / "t.h5", 60))
+    regression = [make_run(tmp_path / name, 0, {"hadron": TASKS["hadron"]}, test=test) for name in "ab"]
+    for run in regression:
+        assert main(["test", str(run), "--ranges=none"]) == 0
+    assert main(["compare", *map(str, regression), "--resamples=20", "--fail-if-worse=0.5"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "no rejection to judge: nothing is shown about B"
     few = [f"--range=pt=0,{seventh}", "--fail-if-worse=0.5", "--resamples=40"]
     assert main(["compare", one, one, *few]) == 1
     printed = capsys.readouterr().out

@@ -192,6 +192,7 @@ def test_better_is_nearer_to_the_ideal(tmp_path: Path) -> None:
     assert rows["mass"]["mass: bias"].change.value == pytest.approx(-4, abs=1e-4)
     assert rows["mass"]["mass: bias"].distance.value == pytest.approx(-2, abs=0.2)
     assert rows["mass"]["mass: pull width (half central 68 %)"].verdict == "A is better"
+    assert rows["mass"]["mass: RMS"].verdict == "B is better"
     assert rows["mass"]["mass: half central 68 %"].verdict == "no difference shown"
     given["n"]["jets"]["n_mass"] = given["n"]["jets"]["mass"] - 3.05 + noise
     again = tasks(
@@ -375,6 +376,25 @@ def test_other_priors_classes_and_widths(tmp_path: Path) -> None:
     assert notes[0] == (
         f"origin: left out, not the same classes: {', '.join(ORIGINS)} in A and {', '.join(ORIGINS[::-1])} in B"
     )
+
+
+def test_two_values_of_one_task_stand_together(tmp_path: Path) -> None:
+    spec = contents("m").spec
+    spec = replace(spec, labels=(*spec.labels, Label("jets", "weight", "weight", "real")))
+    mass = contents("m").tasks[1]
+    both = replace(mass, labels=("mass", "weight"), outputs=(mass.outputs[0], Output("jets", "weight", "value")))
+    sides = []
+    for seed, model in enumerate("mn"):
+        given = arrays(model, seed)
+        more = np.zeros(N, [*given["jets"].dtype.descr, (f"{model}_weight", "f4")])
+        for name in given["jets"].dtype.names:
+            more[name] = given["jets"][name]
+        sides.append(file(tmp_path / f"{model}.h5", model, given={**given, "jets": more}, spec=spec, tasks=(both,)))
+    (found,) = compare(*sides, 5).tasks
+    assert [row.name for row in found.rows if "RMS" in row.name] == ["mass: RMS", "weight: RMS"]
+    first, second = questions(sides[0])
+    assert (str(first), str(second)) == ("mass, mass", "mass, weight")
+    assert matched([first], [second]) == ([], ["mass, mass: only in A", "mass, weight: only in B"])
 
 
 def test_a_second_classification_of_jets(tmp_path: Path) -> None:
