@@ -28,7 +28,9 @@ TRAINED = (0.6, 0.3, 0.1)
 def make_jets(number: int, fractions: Sequence[float] = TRAINED, seed: int = 0) -> np.ndarray:
     """Two features with spread 1 around the mean of the class."""
     random = np.random.default_rng(seed)
-    jets = np.zeros(number, [("x", "f4"), ("y", "f4"), ("flavour_label", "i4"), ("eventNumber", "i8"), ("weight", "f4")])
+    jets = np.zeros(
+        number, [("x", "f4"), ("y", "f4"), ("flavour_label", "i4"), ("eventNumber", "i8"), ("weight", "f4")]
+    )
     jets["flavour_label"] = random.choice(3, number, p=fractions)
     for index, name in enumerate(("x", "y")):
         jets[name] = random.normal(MEANS[jets["flavour_label"], index])
@@ -51,7 +53,12 @@ def exact(jets: np.ndarray, prior: Sequence[float]) -> np.ndarray:
 
 
 def make_run(
-    folder: Path, sharpness: float = 1.0, steps: int = 250, jets: np.ndarray | None = None, data: Any = None, **task: Any
+    folder: Path,
+    sharpness: float = 1.0,
+    steps: int = 250,
+    jets: np.ndarray | None = None,
+    data: Any = None,
+    **task: Any,
 ) -> Path:
     """A run with one classification `flavour`, trained to convergence.
 
