@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= .ci/constraints.txt
 DOCS_VENV ?= .venv-docs
+DOCS_RUNS ?= runs/docs
 FLOOR_VENV ?= .venv-floor
 # the oldest Python that is here and that torch 2.0.1 has wheels for; `command -v` also finds shims that do not run
 FLOOR_PYTHON ?= $(shell for name in python3.10 python3.11; do $$name --version >/dev/null 2>&1 && echo $$name && break; done)
@@ -12,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 SALT_VENV ?= .venv-salt
 INPUT ?= salt_like/samples/train.h5
 
-.PHONY: help install quickstart test test-slow lint types format docs test-floor benchmarks clean
+.PHONY: help install quickstart test test-slow lint types format docs docs-figures test-floor benchmarks clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +51,14 @@ format: $(VENV)/installed  ## format the code
 
 docs: $(DOCS_VENV)/installed  ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
+
+docs-figures: $(VENV)/installed  ## draw the figures of the documentation, from two small runs trained for it
+	samples=salt_like/samples && \
+	{ test -e $(DOCS_RUNS)/flavour || $(BIN)/train fit --config quickstart --run $(DOCS_RUNS)/flavour; } && \
+	{ test -e $(DOCS_RUNS)/energy || $(BIN)/train fit --config regression --data.train=$$samples/train.h5 \
+	  --data.val=$$samples/val.h5 --data.test.ttbar=$$samples/test.h5 --data.batch_size=250 --run $(DOCS_RUNS)/energy; } && \
+	for run in flavour energy; do $(BIN)/train test $(DOCS_RUNS)/$$run --figures=none || exit 1; done && \
+	$(BIN)/python docs/make_figures.py $(DOCS_RUNS)/flavour $(DOCS_RUNS)/energy
 
 $(DOCS_VENV)/installed: .ci/docs.txt
 	test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)

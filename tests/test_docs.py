@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -197,3 +198,13 @@ def test_numbers_of_the_samples_in_the_tutorial():
         with h5py.File(ROOT / "salt_like" / "samples" / f"{name}.h5") as file:
             numbers.append(len(file["jets"]))
     assert "{} training, {} validation and {} test jets".format(*numbers) in text
+
+
+def test_figures_are_made_by_one_command_and_shown(workplace, tmp_path):
+    script = runpy.run_path(str(ROOT / "docs" / "make_figures.py"))
+    there = {path.stem for path in (ROOT / "docs" / "figures").iterdir()}
+    assert there == set(script["FIGURES"])
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert there == set(re.findall(r"\]\(figures/(\w+)\.png\)", text))
+    made = script["make"]([workplace / "runs/quickstart/last"], tmp_path)
+    assert {path.stem for path in made} == there - {"residuals"}  # of another run
