@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train, predict and judge what is asked for."""
     args = _parser().parse_args(arguments)
     if args.quick:
-        args.epochs, args.test_jets, args.resamples, args.seeds = 1, 2000, 20, args.seeds[:2]
+        args.epochs, args.test_jets, args.resamples, args.seeds = 1, [2000, 2000], 20, args.seeds[:2]
     samples = _samples(args)
     runs = Runs(samples, tuple(args.seeds), args.present)
     chosen = [one for one in contenders(args) if runs.seeds_of(one)]
@@ -134,7 +134,7 @@ def _samples(args: argparse.Namespace) -> Samples:
         args.samples / "val.h5",
         statistics(train, args.work / "statistics"),
         tests,
-        dict.fromkeys(tests, args.test_jets),
+        dict(zip(tests, args.test_jets, strict=True)),
         args.work,
     )
 
@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds of the small models")
     add("--few", type=int, default=1, help="seeds of weaver, which is slow on a CPU")
     add("--epochs", type=int, default=3, help="of everybody")
-    add("--test-jets", type=int, default=300_000, help="of each test sample, at most")
+    add("--test-jets", type=int, nargs=2, default=[250_000, 100_000], help="of the tt and the Z' sample")
     add("--resamples", type=int, default=500, help="of the events")
     add("--only", nargs="+", help="contenders")
     add("--until", choices=("fit", "predict", "all"), default="all", help="where to stop")
