@@ -51,8 +51,8 @@ def distribution(part: Part, name: str) -> Figure:
             axes.stairs(shown + errors, edges, baseline=bottom, fill=True, color=style["color"], alpha=0.15)
             axes.set_xlim(edges[0], edges[-1])
             lowest = min(lowest, float(np.nanmin(np.where(shares > 0, shares, 1.0))))
-        axes.set(yscale="log", xlabel=name, ylabel="share of the jets of the class per bin")
         axes.set_ylim(lowest / 2, 6)
+        axes.set(yscale="log", xlabel=name, ylabel="share of the jets of the class per bin")
         for point in one["points"]:
             cut = point["cut"]
             low, high = axes.get_xlim()

@@ -10,7 +10,7 @@ import numpy as np
 from salt_like.figures import words
 from salt_like.figures.frame import frame
 from salt_like.figures.profile import edges_of, middles
-from salt_like.figures.style import BLUE, GREY, INK, PARAMETERS, numbers
+from salt_like.figures.style import BLUE, GREY, INK, PARAMETERS, from_zero, numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,7 +79,7 @@ def _residuals(axes: Any, drawn: Mapping[str, Any], factor: float) -> None:
     axes.stairs(shares + errors, edges, baseline=np.maximum(shares - errors, 0), fill=True, color=BLUE, alpha=0.2)
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0)
+    from_zero(axes)
     axes.locator_params(axis="x", nbins=6)
     outside = 100 * (drawn["below"] + drawn["above"])
     axes.text(0.98, 0.98, f"{outside:.1f} % outside", transform=axes.transAxes, fontsize=6, ha="right", va="top")
@@ -96,5 +96,5 @@ def _in_bins(axes: Any, profile: Mapping[str, Any], found: Mapping[str, Any], is
     for trivial in found["trivial"].values() if is_resolution else ():
         axes.plot(x, factor * numbers(trivial), "o", ms=3.2, mfc="none", color=GREY)
     if is_resolution:
-        axes.set_ylim(0)
+        from_zero(axes)
     return label

@@ -130,6 +130,16 @@ def plain_numbers(axes: Any, ticks: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
+def from_zero(axes: Any) -> None:
+    """Makes a vertical axis begin at 0.
+
+    Args:
+        axes: Its axes.
+    """
+    top = axes.get_ylim()[1]
+    axes.set_ylim(0, top if top > 0 else 1)
+
+
 def rejections(axes: Any) -> None:
     """A logarithmic vertical axis with numbers that are written out.
 

@@ -32,7 +32,8 @@ def vertices(part: Part, task: str) -> Figure:
     profile = part["tasks"][task]["profile"]
     about = [
         *words.head(part),
-        "true: two or more heavy-flavour constituents, no others; matched: ≥ 65 % of them found, ≥ 50 % of the found right",
+        "true: two or more heavy-flavour constituents, no others; "
+        "matched: ≥ 65 % of them found, ≥ 50 % of the found right",
         "fake: jets without a true vertex that have a found one; bars: one standard deviation, from groups of events",
     ]
     with rc_context(PARAMETERS):

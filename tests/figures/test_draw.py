@@ -125,6 +125,13 @@ def test_odd_samples_can_be_drawn(change: Any, tmp_path: Path) -> None:
         assert written
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_negative_weights_can_be_drawn(seed: int, tmp_path: Path) -> None:
+    given = informed()
+    given["jets"]["weight"] = np.random.default_rng(seed).normal(0.3, 1, len(given["jets"]))
+    assert draw(measured(tmp_path / "a.h5", given, weight="weight"), tmp_path / "figures")
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 30])
 def test_few_jets_can_be_drawn(number: int, tmp_path: Path) -> None:
     given = {name: array[:number] for name, array in arrays().items()}
