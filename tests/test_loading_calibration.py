@@ -130,6 +130,20 @@ def test_what_is_stored_survives(tmp_path: Path) -> None:
             read(tmp_path / "calibration.json")
 
 
+def test_temperature_and_fractions_of_the_configuration(tmp_path: Path) -> None:
+    """They are arguments of the task, and what the command line or a calibration says wins over them."""
+    fractions = {"ujets": 0.1, "cjets": 0.2, "bjets": 0.3, "taujets": 0.4}
+    own = {**TASKS["flavour"]["init_args"], "temperature": 2, "prior": fractions}
+    run = make_run(tmp_path / "run", tasks={"flavour": {"class_path": "Classification", "init_args": own}})
+    (record,) = load(run).tasks
+    assert (record.temperature, record.prior, record.given) == (2, (0.1, 0.2, 0.3, 0.4), True)
+    same = dict.fromkeys(fractions, 0.25)
+    saved = checkpoint.read(run / "checkpoints" / "best.ckpt")
+    (record,) = LoadedTagger(saved, "cpu", {"flavour": 0.5}, {"flavour": same}).tasks
+    assert (record.temperature, record.prior) == (0.5, (0.25,) * 4)
+    assert saved.config["tasks"]["flavour"]["init_args"]["temperature"] == 2
+
+
 def test_fingerprints_are_of_the_weights(tmp_path: Path) -> None:
     one, other = (checkpoint.read(make_run(tmp_path / f"{seed}", seed) / "checkpoints/best.ckpt") for seed in (1, 2))
     assert fingerprint(one) == fingerprint(replace(one, path=tmp_path, epoch=9))

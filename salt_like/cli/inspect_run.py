@@ -32,7 +32,8 @@ def report(folder: Path) -> list[Table | str]:
     parts: list[Table | str] = [_facts(run, config, record, history)]
     if history:
         parts.append(_metrics(history, _main_task(config)))
-    kept = sorted(run.checkpoints.glob("*.ckpt")) + sorted(run.predictions.glob("*.h5"))
+    calibration = [run.calibration] if run.calibration.is_file() else []
+    kept = [*sorted(run.checkpoints.glob("*.ckpt")), *calibration, *sorted(run.predictions.glob("*.h5"))]
     if kept:
         rows = [[str(path.relative_to(folder)), f"{path.stat().st_size / 1e6:.2f} MB", _time(path)] for path in kept]
         parts.append(Table("files", ["file", "size", "written"], rows))

@@ -69,6 +69,8 @@ def test_what_is_printed_and_stored(run: Path, files: dict[str, Path], capsys: p
     assert "% ujets, " in printed
     assert f"calibration: {run / 'calibration.json'}" in printed
     assert len(printed.splitlines()) <= 12
+    assert main(["inspect", str(run)]) == 0
+    assert "calibration.json" in capsys.readouterr().out
     assert max(map(len, printed.partition("for the class")[0].splitlines()[1:])) <= 120
     stored = read(run / "calibration.json")
     assert (stored.checkpoint, stored.sources) == ("best.ckpt", (str(files["val"]),))

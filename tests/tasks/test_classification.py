@@ -203,6 +203,30 @@ def test_a_class_without_training_rows_keeps_its_probability(temperature):
     torch.testing.assert_close(probabilities(unknown, logits()), (logits() / 2).softmax(-1))
 
 
+class Predicting(torch.nn.Module):
+    """What of a task is in an exported graph."""
+
+    def __init__(self, task: Classification) -> None:
+        super().__init__()
+        self.task = task
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return probabilities(self.task, values)
+
+
+@pytest.mark.skipif(not hasattr(torch, "export"), reason="needs torch 2.1")
+@pytest.mark.parametrize("absent", [False, True])
+def test_an_exported_graph_has_temperature_and_fractions(absent):
+    prior = (0.25, 0.0, 0.75) if absent else (0.1, 0.3, 0.6)
+    given = {"bjets": 0.5, "ujets": 0.5} if absent else PRIOR
+    spec = with_flavour(replace(SPEC.labels[0], prior=prior, counts=prior))
+    task = jets_task(spec, temperature=1.7, prior=given).eval()
+    exported = torch.export.export(Predicting(task), (logits(),)).module()
+    other = logits(seed=3)
+    torch.testing.assert_close(exported(other), probabilities(task, other))
+    assert not torch.allclose(exported(other), other.softmax(-1), atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("prior", "message"),
     [
