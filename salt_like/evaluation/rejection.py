@@ -67,8 +67,11 @@ class Rejection:
             return "no jets"
         if self.limit:
             return f"> {self.value:.3g}"
-        digits = max(0, 1 - int(np.floor(np.log10(max(self.high - self.value, self.value - self.low, 1e-3)))))
-        return f"{self.value:.{digits}f} +{self.high - self.value:.{digits}f} -{self.value - self.low:.{digits}f}"
+        up, down = self.high - self.value, self.value - self.low
+        # without an upper end where the cut could be so tight that no jet passes
+        largest = max(up if np.isfinite(up) else 0.0, down, 1e-3)
+        digits = max(0, 1 - int(np.floor(np.log10(largest))))
+        return f"{self.value:.{digits}f} +{up:.{digits}f} -{down:.{digits}f}"
 
 
 @dataclass(frozen=True)

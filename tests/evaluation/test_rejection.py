@@ -122,6 +122,7 @@ def test_interval_covers_the_truth() -> None:
 def test_as_text_and_json() -> None:
     assert str(Rejection(12.345, 11.9, 13.1, False, 100, 1000)) == "12.35 +0.75 -0.45"
     assert str(Rejection(1234.5, 1200.0, 1300.0, False, 100, 1000)) == "1234 +66 -34"
+    assert str(Rejection(5.0, 4.2, float("inf"), False, 11, 55)) == "5.00 +inf -0.80"
     values, labels = jets(300)
     (point,) = apply(fixed(values[labels == 2], efficiencies=[0.7]), values, labels, CLASSES, "bjets")
     assert set(point.plain()["rejections"]) == {"ujets", "cjets"}
