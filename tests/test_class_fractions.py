@@ -15,6 +15,7 @@ from salt_like.evaluation.calibration import calibration
 from salt_like.evaluation.priors import transfer
 from salt_like.loading.calibration import read
 
+PLAIN = ("--ranges=none", "--figures=none")
 OTHER = (0.2, 0.3, 0.5)  # of the test jets; the training has 0.6, 0.3, 0.1
 
 
@@ -27,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
     for weights in ("none", "balanced"):
         made[weights] = make_run(folder / weights, data={"val": str(val), "test": str(test)}, class_weights=weights)
-        assert main(["test", str(made[weights]), "--ranges=none"]) == 0
+        assert main(["test", str(made[weights]), *PLAIN]) == 0
         assert main(["calibrate", str(made[weights])]) == 0
     return made
 

@@ -16,6 +16,7 @@ from salt_like.evaluation.priors import transfer
 from salt_like.loading.calibration import read
 
 OTHER = (0.2, 0.3, 0.5)
+PLAIN = ("--ranges=none", "--figures=none")
 GIVEN = "flavour={ujets: 0.2, cjets: 0.3, bjets: 0.5}"
 COLUMNS = ("toy_pu", "toy_pc", "toy_pb")
 
@@ -116,7 +117,7 @@ def test_it_is_used_from_then_on_and_can_be_left_out(
 
 
 def test_tables_and_metrics_say_temperature_and_fractions(calibrated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["test", str(calibrated), "--ranges=none"]) == 0
+    assert main(["test", str(calibrated), *PLAIN]) == 0
     printed = capsys.readouterr().out
     assert "flavour on test, 12000 labelled jets\ntemperature 1." in printed
     assert "cuts made on this sample\ntemperature 1." in printed
@@ -151,7 +152,7 @@ def test_class_fractions_of_ones_choice(
         probabilities(salt_like.load(calibrated, prior={"flavour": dict(zip(CLASSES, OTHER, strict=True))}), jets),
         found,
     )
-    assert main(["test", str(calibrated), "--ranges=none", f"--prior={GIVEN}"]) == 0
+    assert main(["test", str(calibrated), *PLAIN, f"--prior={GIVEN}"]) == 0
     printed = capsys.readouterr().out
     assert "as given: probabilities for 20 % ujets, 30 % cjets, 50 % bjets, temperature 1." in printed
     assert "given prior" in printed
@@ -162,11 +163,11 @@ def test_cuts_hold_for_the_same_probabilities_only(
     calibrated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Path(shutil.copytree(calibrated, tmp_path / "run"))
-    assert main(["test", str(run), "--ranges=none"]) == 0
+    assert main(["test", str(run), *PLAIN]) == 0
     cuts = f"--cuts={shutil.copy(run / 'predictions' / 'test_working_points.json', tmp_path / 'cuts.json')}"
-    assert main(["test", str(run), "--ranges=none", cuts]) == 0
+    assert main(["test", str(run), *PLAIN, cuts]) == 0
     for changed in ("--calibration=none", f"--prior={GIVEN}"):
-        message = fails(["test", str(run), "--ranges=none", cuts, changed], capsys)
+        message = fails(["test", str(run), *PLAIN, cuts, changed], capsys)
         assert "other class fractions or temperature" in message
         assert "--prior and --calibration" in message
 
@@ -191,14 +192,14 @@ def test_a_calibration_is_for_one_checkpoint(run: Path, capsys: pytest.CaptureFi
     best, last = run / "checkpoints" / "best.ckpt", run / "checkpoints" / "last.ckpt"
     content = torch.load(best, weights_only=True)
     torch.save({**content, "epoch": 7}, last)  # the same weights in another file
-    assert main(["test", str(run), "--ckpt=last", "--ranges=none"]) == 0
+    assert main(["test", str(run), "--ckpt=last", *PLAIN]) == 0
     name = next(iter(content["state_dict"]))
     content["state_dict"][name] = content["state_dict"][name] + 1e-6
     torch.save(content, last)
     message = fails(["test", str(run), "--ckpt=last"], capsys)
     assert "is for other weights (best.ckpt)" in message
     assert "--calibration=none" in message
-    assert main(["test", str(run), "--ckpt=last", "--ranges=none", "--calibration=none", "--force"]) == 0
+    assert main(["test", str(run), "--ckpt=last", *PLAIN, "--calibration=none", "--force"]) == 0
     assert "for other weights" in fails(["calibrate", str(run), "--ckpt=last"], capsys)
     assert main(["calibrate", str(run), "--ckpt=last", "--force"]) == 0
     assert "is for other weights (last.ckpt)" in fails(["test", str(run)], capsys)
