@@ -32,10 +32,12 @@ def profile(part: Part, name: str) -> Figure:
     one = part["discriminants"][name]
     profiles = one["profiles"]
     working_point = f"{100 * profiles[0]['efficiency']:.0f} % working point"
+    is_flat = any(found["flat"] for found in profiles)
+    flat = f"; open: flat in pT, {words.made(part, one, 'flat')}" if is_flat else ""
     about = [
         *words.head(part),
         f"{words.definition(name, one)}; {words.prior(one)}",
-        f"filled: fixed, {words.made(part, one)}; open: flat in pT, {words.made(part, one, 'flat')}",
+        f"filled: fixed, {words.made(part, one)}" + flat,
         "bars: one standard deviation; arrows: lower limits at 95 % confidence, where fewer than 10 jets pass",
     ]
     title = f"{name}: {working_point} in bins"

@@ -126,7 +126,8 @@ def head(part: Part) -> list[str]:
     Args:
         part: The numbers.
     """
-    pieces = [part["sample"], within(part["range"]), f"{part['jets']:,} jets", f"model {part['model']}"]
+    jets = f"{'' if part['range'] else 'all '}{part['jets']:,} jets"
+    pieces = [part["sample"], within(part["range"]), jets, f"model {part['model']}"]
     if part["weight"]:
         pieces.append(f"weighted by {part['weight']} (effective number {part['effective_jets']:.4g})")
     said = [", ".join(piece for piece in pieces if piece)]
