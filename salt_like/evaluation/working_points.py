@@ -152,7 +152,7 @@ def read(path: Path) -> Cuts:
             content["model"],
             content["checkpoint"],
             tuple(content["sources"]),
-            {name: one.get("probabilities", {}) for name, one in known.items()},
+            {name: one["probabilities"] for name, one in known.items() if one.get("probabilities")},
         )
     except OSError as error:
         raise UserError(f"cannot read the working points {path}\nfound: {error.strerror or error}") from error
