@@ -1,7 +1,9 @@
-"""Packed attention as one operation that `torch.compile` takes as it is.
+"""Operations on packed sets that `torch.compile` takes as they are.
 
-Traced step by step, attention over many buckets makes hundreds of small kernels whose compilation takes minutes and
-gains nothing over the matrix products it already consists of.
+Attention: traced step by step, it makes hundreds of small kernels whose compilation takes minutes and gains nothing
+over the matrix products it already consists of. Rows that are added up or written where an index says: torch's compiler
+may read them before they are complete, when it puts loops of equal size into one (seen with 2.13), and gradients are
+then silently wrong.
 """
 
 from __future__ import annotations
@@ -95,3 +97,58 @@ def _backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Any, ...]:
 
 
 attend_and_keep.register_autograd(_backward, setup_context=_keep)
+
+
+@custom_op("salt_like::add_rows", mutates_args=())
+def add_rows(values: Tensor, index: Tensor, number: int) -> Tensor:
+    """Sum of the rows of each index, ``(T, ...)`` and ``(T,)`` → ``(number, ...)``."""
+    return values.new_zeros(number, *values.shape[1:]).index_add(0, index, values)
+
+
+@add_rows.register_fake
+def _(values: Tensor, _index: Tensor, number: int) -> Tensor:
+    return values.new_empty(number, *values.shape[1:])
+
+
+def _keep_index(ctx: Any, inputs: tuple[Any, ...], **_: Any) -> None:
+    ctx.save_for_backward(inputs[1])
+
+
+def _spread_back(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    return gradient.index_select(0, *ctx.saved_tensors), None, None
+
+
+add_rows.register_autograd(_spread_back, setup_context=_keep_index)
+
+
+def take_rows(x: Tensor, index: Tensor) -> Tensor:
+    """``x.index_select(0, index)``, whose gradient is `add_rows`."""
+    taken: Tensor = _TakeRows.apply(x, index)  # type: ignore[no-untyped-call]
+    return taken
+
+
+class _TakeRows(torch.autograd.Function):
+    # no operation of its own: the compiler may join the taking, which is safe, with what reads it
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.number = x.shape[0]
+        return x.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (index,) = ctx.saved_tensors
+        return add_rows(gradient.contiguous(), index, ctx.number), None
+
+
+@custom_op("salt_like::invert", mutates_args=())
+def invert(permutation: Tensor) -> Tensor:
+    """The permutation that undoes this one, ``(T,)``."""
+    places = torch.arange(permutation.shape[0], device=permutation.device)
+    return torch.empty_like(permutation).index_copy(0, permutation, places)
+
+
+@invert.register_fake
+def _(permutation: Tensor) -> Tensor:
+    return torch.empty_like(permutation)

@@ -268,7 +268,7 @@ class Packed(Layout):
         return torch.ones_like(self.segments, dtype=torch.bool)
 
     def sum(self, x: Tensor) -> Tensor:
-        return x.new_zeros(self.offsets.shape[0] - 1, *x.shape[1:]).index_add(0, self.segments, x)
+        return _add_rows(x, self.segments, self.offsets.shape[0] - 1)
 
     def max(self, x: Tensor) -> Tensor:
         index = self.segments.reshape(-1, *[1] * (x.dim() - 1)).expand_as(x)
@@ -281,17 +281,17 @@ class Packed(Layout):
     def softmax(self, scores: Tensor) -> Tensor:
         largest = self.max(scores.detach()).index_select(0, self.segments)
         weights = (scores - largest).exp()
-        return weights / self.sum(weights).index_select(0, self.segments)
+        return weights / _take_rows(self.sum(weights), self.segments)
 
     def spread(self, vectors: Tensor) -> Tensor:
-        return vectors.index_select(0, self.segments)
+        return _take_rows(vectors, self.segments)
 
     def grids(self, x: Tensor) -> tuple[Tensor, ...]:
         # padding repeats some real constituent: finite values without a copy; grid_valid() says what is real
         _, indices = self._places()
         if self.total == 0:
             return tuple(x.new_zeros(*index.shape, *x.shape[1:]) for index in indices)
-        return tuple(x.index_select(0, index.flatten()).reshape(*index.shape, *x.shape[1:]) for index in indices)
+        return tuple(_take_rows(x, index.flatten()).reshape(*index.shape, *x.shape[1:]) for index in indices)
 
     def grid_valid(self) -> tuple[Tensor, ...]:
         return tuple(
@@ -301,13 +301,13 @@ class Packed(Layout):
 
     def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
         flat = [grid.flatten(0, 1) for grid in grids]
-        return (flat[0] if len(flat) == 1 else torch.cat(flat)).index_select(0, self._places()[0])
+        return _take_rows(flat[0] if len(flat) == 1 else torch.cat(flat), self._places()[0])
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.listed is None:
             raise ValueError("the batch lists no pairs for this stream: the task's `reads` must ask for them")
         first, second = self.listed.unbind()
-        return x.index_select(0, first), x.index_select(0, second), torch.ones_like(first, dtype=torch.bool)
+        return _take_rows(x, first), _take_rows(x, second), torch.ones_like(first, dtype=torch.bool)
 
     def pair_grids(self, flags: Tensor) -> tuple[Tensor, ...]:
         if self.listed is None:
@@ -333,7 +333,7 @@ class Packed(Layout):
         valid = slots < self.counts[:, None]
         ghost = torch.cat([x, x.new_zeros(1, *x.shape[1:])])
         index = torch.where(valid, self.offsets[:-1, None] + slots, self.total)
-        return ghost.index_select(0, index.flatten()).reshape(*index.shape, *x.shape[1:])
+        return _take_rows(ghost, index.flatten()).reshape(*index.shape, *x.shape[1:])
 
     def merge(self, others: Sequence[Layout]) -> tuple[Layout, tuple[Tensor, ...]]:
         parts = [self, *(layout for layout in others if isinstance(layout, Packed))]
@@ -348,10 +348,10 @@ class Packed(Layout):
         return Packed(offsets, sum(part.total for part in parts), longest, self.buckets), tuple(where)
 
     def place(self, parts: Sequence[Tensor], where: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(parts)).index_select(0, _inverse(torch.cat(list(where))))
+        return _take_rows(torch.cat(list(parts)), _inverse(torch.cat(list(where))))
 
     def take(self, x: Tensor, where: Tensor) -> Tensor:
-        return x.index_select(0, where)
+        return _take_rows(x, where)
 
     def constant(self, number: int) -> Layout:
         jets = self.offsets.shape[0] - 1
@@ -431,6 +431,19 @@ class Tokens:
         return Tokens(values, self.layout, self.parts)
 
 
+def _take_rows(x: Tensor, index: Tensor) -> Tensor:
+    if compiled is not None and x.is_floating_point() and torch.compiler.is_compiling():
+        return compiled.take_rows(x, index)
+    return x.index_select(0, index)
+
+
+def _add_rows(x: Tensor, index: Tensor, number: int) -> Tensor:
+    if compiled is not None and torch.compiler.is_compiling():
+        added: Tensor = compiled.add_rows(x, index, number)
+        return added
+    return x.new_zeros(number, *x.shape[1:]).index_add(0, index, x)
+
+
 def layout_of(batch: Batch, stream: str) -> Layout:
     """The layout of one stream of constituents of a batch."""
     if stream in batch.valid:
@@ -494,9 +507,11 @@ def _triangle(number: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _inverse(permutation: Tensor) -> Tensor:
-    return torch.empty_like(permutation).index_copy(
-        0, permutation, torch.arange(permutation.shape[0], device=permutation.device)
-    )
+    if compiled is not None and torch.compiler.is_compiling():
+        inverted: Tensor = compiled.invert(permutation)
+        return inverted
+    places = torch.arange(permutation.shape[0], device=permutation.device)
+    return torch.empty_like(permutation).index_copy(0, permutation, places)
 
 
 def partition(counts: Tensor, number: int) -> tuple[Tensor, ...]:

@@ -80,3 +80,27 @@ def test_half_precision_is_the_rounded_result(dtype):
     assert half.grad is not None
     assert half.grad.dtype == dtype
     torch.testing.assert_close(half.grad.float(), full.grad, atol=0.1, rtol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_rows_of_one_index_are_added_up(shape):
+    index = torch.tensor([2, 0, 2, 2, 4, 0])
+    values = torch.randn(6, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    torch.library.opcheck(compiled.add_rows, (values, index, 5))
+    torch.autograd.gradcheck(lambda x: compiled.add_rows(x, index, 5), values)
+    expected = torch.stack([values[index == number].sum(0) for number in range(5)])
+    torch.testing.assert_close(compiled.add_rows(values, index, 5), expected)
+
+
+def test_rows_are_taken_and_their_gradients_added_up():
+    index = torch.tensor([2, 0, 2, 2, 4, 0])
+    values = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    assert torch.equal(compiled.take_rows(values, index), values[index])
+    torch.autograd.gradcheck(lambda x: compiled.take_rows(x, index), values)
+    torch.autograd.gradgradcheck(lambda x: compiled.take_rows(x, index).square(), values)
+
+
+def test_a_permutation_is_inverted():
+    permutation = torch.randperm(20, generator=torch.Generator().manual_seed(0))
+    torch.library.opcheck(compiled.invert, (permutation,))
+    assert torch.equal(permutation[compiled.invert(permutation)], torch.arange(20))

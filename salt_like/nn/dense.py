@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from salt_like.nn.activations import make_activation
 from salt_like.nn.checks import at_least, fraction
 from salt_like.nn.norms import make_norm
+from salt_like.sets import Layout
 
 
 class Dense(nn.Sequential):
@@ -49,6 +50,39 @@ class Dense(nn.Sequential):
         super().__init__(*layers, nn.Linear(width, out_dim))
         self.in_dim = in_dim
         self.out_dim = out_dim
+
+    def beside(self, x: Tensor, vectors: Tensor, layout: Layout) -> Tensor:
+        """The same as the network of ``cat([x, layout.spread(vectors)], -1)``, at less cost; see `linear_beside`.
+
+        Args:
+            x: Values per constituent, ``(T, D)`` packed or ``(B, N, D)`` padded.
+            vectors: One vector per jet, ``(B, in_dim - D)``.
+            layout: Which constituents belong to which jet.
+
+        Returns:
+            ``(T, out_dim)`` or ``(B, N, out_dim)``.
+        """
+        first, *rest = self
+        x = linear_beside(first, x, vectors, layout)  # type: ignore[arg-type]
+        for layer in rest:
+            x = layer(x)
+        return x
+
+
+def linear_beside(layer: nn.Linear, x: Tensor, vectors: Tensor, layout: Layout) -> Tensor:
+    """``layer(cat([x, layout.spread(vectors)], -1))``, with the products of each jet's vector computed once per jet.
+
+    Args:
+        layer: Linear layer of ``D + E`` inputs and F outputs, with a bias.
+        x: Values per constituent, ``(T, D)`` packed or ``(B, N, D)`` padded.
+        vectors: One vector per jet, ``(B, E)``.
+        layout: Which constituents belong to which jet.
+
+    Returns:
+        ``(T, F)`` or ``(B, N, F)``.
+    """
+    own, shared = layer.weight.split([x.shape[-1], vectors.shape[-1]], 1)
+    return F.linear(x, own).add_(layout.spread(F.linear(vectors, shared, layer.bias)))
 
 
 class GatedLinear(nn.Module):

@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from salt_like.batch import Batch
 from salt_like.nn.dense import Dense
-from salt_like.sets import Tokens, layout_of
+from salt_like.sets import Layout, Tokens, layout_of
 from salt_like.spec import DataSpec, Output, Request
 
 
@@ -112,14 +111,18 @@ class Task(nn.Module, ABC):
         total, number = self.loss_terms(logits, batch)
         return total / number.clamp(min=1)
 
-    def _features(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
-        """Input of the head: ``(B, F)`` for the global stream, else ``(T, F)`` or ``(B, N, F)``."""
-        if self.is_global:
-            return pooled
+    def _constituents(self, tokens: Tokens | None) -> tuple[Tensor, Layout]:
+        """Tokens of the task's stream, ``(T, width)`` or ``(B, N, width)``, and their layout."""
         if tokens is None:
             raise ValueError(f"a task on stream '{self.stream}' needs the tokens of its constituents")
-        values, layout = tokens.of(self.stream)
-        return torch.cat([values, layout.spread(pooled)], -1) if self.context else values
+        return tokens.of(self.stream)
+
+    def _apply_head(self, head: Dense, tokens: Tokens | None, pooled: Tensor) -> Tensor:
+        """A network on what the task reads: ``(B, F)`` for the global stream, else ``(T, F)`` or ``(B, N, F)``."""
+        if self.is_global:
+            return head(pooled)  # type: ignore[no-any-return]
+        values, layout = self._constituents(tokens)
+        return head.beside(values, pooled, layout) if self.context else head(values)
 
     def _head(self, out_dim: int, hidden: Sequence[int] | None, activation: str, dropout: float) -> Dense:
         """The network of the task: one hidden layer as wide as a token (or pooled vector) unless told otherwise."""

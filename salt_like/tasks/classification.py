@@ -112,7 +112,7 @@ class Classification(Task):
         )
 
     def forward(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
-        return self.head(self._features(tokens, pooled))  # type: ignore[no-any-return]
+        return self._apply_head(self.head, tokens, pooled)
 
     def loss_terms(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         losses = F.cross_entropy(

@@ -85,7 +85,7 @@ class RealTask(Task, ABC):
         """Loss of each row and target, ``(..., K)``."""
 
     def forward(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
-        return self.head(self._features(tokens, pooled))  # type: ignore[no-any-return]
+        return self._apply_head(self.head, tokens, pooled)
 
     def loss_terms(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         targets = self._scaled(batch)

@@ -14,7 +14,7 @@ from salt_like.batch import Batch
 from salt_like.errors import nearest
 from salt_like.nn.activations import make_activation
 from salt_like.nn.checks import at_least
-from salt_like.nn.dense import Dense
+from salt_like.nn.dense import Dense, linear_beside
 from salt_like.sets import Tokens, layout_of
 from salt_like.spec import DataSpec, Label, Output, Request
 from salt_like.tasks.base import Task
@@ -109,13 +109,13 @@ class Vertexing(Task):
         return (vertex,) if pair_weight is None else (vertex, Request(stream, pair_weight["label"], "class"))
 
     def forward(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
-        features = self._features(tokens, pooled)
-        assert tokens is not None  # _features has refused it
-        layout = tokens.of(self.stream)[1]
+        values, layout = self._constituents(tokens)
+        summed = linear_beside(self.sum, values, pooled, layout) if self.context else self.sum(values)
         # two gathers of half the width: slicing one of the full width costs a fifth of the step in its gradient
-        first, second, _ = layout.pairs(self.sum(features))
+        first, second, _ = layout.pairs(summed)
         together = self.activation(first + second)
-        first, second, _ = layout.pairs(self.difference(features))
+        # what the two constituents share, their jet's vector, cancels in the difference
+        first, second, _ = layout.pairs(F.linear(values, self.difference.weight[:, : self.width]))
         apart = (first - second).abs()
         return self.head(self.dropout(torch.cat([together, apart], -1))).squeeze(-1)  # type: ignore[no-any-return]
 

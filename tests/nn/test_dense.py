@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from layouts import randomise
-from torch import nn
+from layouts import COUNTS, arrange, make_layout, packed_values, randomise
+from torch import Tensor, nn
 
 from salt_like.nn import Dense, FeedForward, GatedLinear, make_activation
+from salt_like.sets import Layout
 
 
 def test_dense_by_hand():
@@ -30,6 +31,58 @@ def test_dense_drops_hidden_values_in_training_only():
     assert not torch.equal(dense(x), dense(x))
     dense.eval()
     assert torch.equal(dense(x), dense(x))
+
+
+def beside_each_other(kind: str, counts: Tensor, seed: int = 0) -> tuple[Tensor, Tensor, Layout]:
+    """Values of constituents, 5 wide, vectors of their jets, 3 wide, and the layout."""
+    generator = torch.Generator().manual_seed(seed)
+    layout = make_layout(kind, counts)
+    x = arrange(kind, torch.randn(int(counts.sum()), 5, generator=generator), counts, layout)
+    vectors = torch.randn(len(counts), 3, generator=generator)
+    return x.requires_grad_(), vectors.requires_grad_(), layout
+
+
+@pytest.mark.parametrize("kind", ["packed", "buckets", "padded"])
+@pytest.mark.parametrize("counts", [COUNTS, (0, 0), (4,)])
+@pytest.mark.parametrize("hidden", [[], [7], [7, 6]])
+def test_network_beside_a_vector_is_that_of_the_concatenation(kind, counts, hidden):
+    dense = randomise(Dense(8, 2, hidden, "Tanh", norm="LayerNorm"))
+    x, vectors, layout = beside_each_other(kind, torch.tensor(counts))
+    results = []
+    for route in (
+        lambda: dense.beside(x, vectors, layout),
+        lambda: dense(torch.cat([x, layout.spread(vectors)], -1)),
+    ):
+        dense.zero_grad()
+        y = route()
+        direction = torch.randn(packed_values(y, layout).shape, generator=torch.Generator().manual_seed(1))
+        inputs = [x, vectors, *dense.parameters()]
+        results.append([y, *torch.autograd.grad((packed_values(y, layout) * direction).sum(), inputs)])
+    torch.testing.assert_close(*results, atol=2e-6, rtol=1e-6)
+    assert results[0][0].shape == (*x.shape[:-1], 2)
+
+
+@pytest.mark.parametrize("kind", ["packed", "padded"])
+def test_network_beside_a_vector_in_half_precision(kind):
+    dense = randomise(Dense(8, 2, [7]))
+    x, vectors, layout = beside_each_other(kind, torch.tensor(COUNTS))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = dense.beside(x, vectors, layout)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), dense.beside(x, vectors, layout), atol=0.05, rtol=0.03)
+    half.float().sum().backward()
+    assert x.grad.dtype == vectors.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["packed", "padded"])
+def test_products_of_a_vector_are_computed_once_per_jet(kind):
+    module = pytest.importorskip("torch.utils.flop_counter", reason="torch before 2.1 does not count operations")
+    dense = Dense(8, 2, [7])
+    x, vectors, layout = beside_each_other(kind, torch.tensor(COUNTS))
+    with module.FlopCounterMode(display=False) as counter:
+        dense.beside(x, vectors, layout)
+    rows = x.shape[:-1].numel()
+    assert counter.get_total_flops() == 2 * (rows * (5 * 7 + 7 * 2) + len(COUNTS) * 3 * 7)
 
 
 def test_gated_linear_by_hand():

@@ -23,7 +23,7 @@ from tasks.labelled import (
 
 from salt_like.sets import Tokens, layout_of
 from salt_like.spec import Output
-from salt_like.tasks import Classification, Task
+from salt_like.tasks import Classification, Task, Vertexing
 
 # every pair of constituents has a target, so the task on pairs is no example of missing targets
 WITH_MISSING = [name for name in TASKS if name != "vertexing"]
@@ -201,6 +201,7 @@ def test_prediction_in_the_padded_layout_has_no_shape_that_depends_on_data(task)
         task.predict(run(task, jets), jets.batch)
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch.compile does it itself
 def test_loss_compiles_to_one_graph(task, layout):
     jets = layout(padded_jets(COUNTS))
     values, batch = jets.tokens.values, jets.batch
@@ -243,6 +244,33 @@ def test_head_reads_the_jet_only_with_context():
     args = {"stream": "tracks", "label": "origin", "hidden": [7]}
     assert Classification(SPEC, TOKEN, POOLED, **args).head.in_dim == TOKEN + POOLED
     assert Classification(SPEC, TOKEN, POOLED, context=False, **args).head.in_dim == TOKEN
+
+
+def concatenated(task: Task, jets: Jets) -> torch.Tensor:
+    """Logits of a task on constituents, each with a copy of its jet's vector."""
+    values, own = jets.tokens.of(task.stream)
+    features = torch.cat([values, own.spread(jets.pooled)], -1)
+    if not isinstance(task, Vertexing):
+        return task.head(features)
+    first, second, _ = own.pairs(features)
+    together = task.activation(task.sum(first) + task.sum(second))
+    apart = (task.difference(first) - task.difference(second)).abs()
+    return task.head(torch.cat([together, apart], -1)).squeeze(-1)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name]().context])
+def test_head_is_that_of_the_constituent_and_its_jet(name, layout):
+    task, jets = randomise(TASKS[name]()).double(), layout(padded_jets(COUNTS, seed=4))
+    jets = replace(jets, tokens=jets.tokens.with_values(jets.tokens.values.double()), pooled=jets.pooled.double())
+    results = []
+    for route in (run, concatenated):
+        one, inputs = with_gradients(jets)
+        logits = route(task, one)
+        direction = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        gradients = torch.autograd.grad((logits * direction).sum(), [*inputs, *task.parameters()])
+        results.append([logits, *gradients])
+    torch.testing.assert_close(*results, rtol=1e-10, atol=1e-9)
+    assert all(gradient.any() for gradient in results[0])
 
 
 def test_nothing_that_follows_from_the_data_is_in_the_state(task):
