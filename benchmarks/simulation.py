@@ -1,6 +1,6 @@
 """Speed and memory of `train simulate`: CPU time of each step, of each process, and of several workers.
 
-    python benchmarks/simulation.py --jets 8000 --out docs/benchmarks/simulation.json
+    python benchmarks/simulation.py --out docs/benchmarks/simulation.json
 
 Times are those of the CPU, so that other programs on the machine matter less; those of workers are also of the clock.
 """
@@ -92,7 +92,9 @@ def cpu() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jets", type=int, default=8000)
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--workers", type=int, nargs="*", default=[2, 1])
+    # the pool of pile-up is made once, so few jets say little of the workers
+    parser.add_argument("--worker-jets", type=int, default=100_000)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
@@ -106,10 +108,11 @@ def main() -> None:
     several = {}
     with tempfile.TemporaryDirectory() as folder:
         for workers in options.workers:
-            several[workers] = with_workers(workers, options.jets, Path(folder))
+            several[workers] = with_workers(workers, options.worker_jets, Path(folder))
             print(workers, several[workers], flush=True)
     machine = hardware.describe_machine()
     result = {"machine": machine, "versions": versions(), "processes": processes, "workers": several}
+    result["jets of the workers"] = options.worker_jets
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from salt_like.errors import UserError
 Report = Callable[[str, int, int], None]
 
 FIRST_LINE, NEXT_LINES = 10.0, 60.0  # seconds between lines where there is no terminal
-_STAGES = {"pile-up": "preparing pile-up", "jets": "simulating jets", "writing": "writing the file"}
+_STAGES = {"pile-up": "preparing pile-up", "jets": "simulating jets"}
 
 
 def parser() -> command_line.Parser:

@@ -17,7 +17,7 @@ from pathlib import Path
 from salt_like.errors import UserError
 from salt_like.simulation import engines
 from salt_like.simulation.chunk import Chunks, pool_of, process_of
-from salt_like.simulation.parts import Parts
+from salt_like.simulation.parts import Parts, Streams
 from salt_like.simulation.pileup import Pool
 from salt_like.simulation.provenance import attributes, versions
 from salt_like.simulation.settings import Settings
@@ -55,11 +55,7 @@ def produce(
         pool = pool_of(settings)
         if pool is not None:
             pool.save(parts.pool)
-    _simulate(parts, jets, settings, workers, report)
-    report("writing", jets, jets)
-    write(
-        out, (parts.load(index) for index in range(_needed(parts.finished(), jets))), jets, attributes(settings, jets)
-    )
+    write(out, _simulated(parts, jets, settings, workers, report), jets, attributes(settings, jets))
     parts.remove()
 
 
@@ -84,16 +80,23 @@ def _needed(finished: dict[int, int], jets: int) -> int:
     return 0
 
 
-def _simulate(parts: Parts, jets: int, settings: Settings, workers: int, report: Report) -> None:
-    """Make chunks until there are enough; every one that was begun is finished, also after a failure."""
+def _simulated(parts: Parts, jets: int, settings: Settings, workers: int, report: Report) -> Iterator[Streams]:
+    """Chunks in their order until there are enough jets; every one that was begun is finished, also after a failure.
+
+    Each is handed over, to be compressed, as soon as those before it are there: the workers go on meanwhile.
+    """
     finished = parts.finished()
     running: dict[Future[int], int] = {}
     failure: UserError | None = None
+    given = 0
     with _executor(settings, parts, workers) as executor:
         while True:
             report("jets", min(sum(finished.values()), jets), jets)
             if failure is None and not _needed(finished, jets):
                 _submit(executor, running, finished, jets, settings, workers)
+            while failure is None and given in finished:
+                yield parts.load(given)
+                given += 1
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -28,7 +28,6 @@ def produced(monkeypatch):
         calls.append((out, jets, settings, workers, resume))
         report("pile-up", 0, jets)
         report("jets", jets, jets)
-        report("writing", jets, jets)
         Path(out).write_bytes(bytes(2_000_000))
 
     monkeypatch.setattr(production, "produce", produce)
@@ -161,7 +160,7 @@ def test_a_bar_on_a_terminal(produced, tmp_path, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["simulate", "--out", str(tmp_path / "a.h5"), "--jets", "10", "--seed", "1"]) == 0
-    assert "writing the file" in terminal.getvalue()
+    assert "simulating jets" in terminal.getvalue()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs signals")

@@ -75,7 +75,7 @@ def test_interrupted_and_gone_on(chunks, tmp_path, stop):
     produce(tmp_path / "jets.h5", 500, SETTINGS, resume=True, report=lambda *state: seen.append(state))
     assert chunks.made == [*range(len(chunks.made))], "what was finished is not made again"
     assert seen[0] == ("jets", 180, 500)
-    assert seen[-1] == ("writing", 500, 500)
+    assert seen[-1] == ("jets", 500, 500)
     assert (tmp_path / "jets.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
@@ -155,8 +155,20 @@ def test_existing_files_are_not_overwritten(chunks, tmp_path):
     assert chunks.made == []
 
 
+def test_chunks_are_written_while_others_are_made(chunks, tmp_path, monkeypatch):
+    given = []
+
+    def watched(path, rows, *arguments):
+        given.extend(list(chunks.made) for _ in rows)
+
+    monkeypatch.setattr(production, "write", watched)
+    produce(tmp_path / "jets.h5", 300, SETTINGS)
+    assert given[:3] == [[0, 1], [0, 1, 2], [0, 1, 2, 3]], "not after all of them"
+
+
 def test_a_full_disk_loses_nothing(chunks, tmp_path, monkeypatch):
-    def full(*arguments):
+    def full(path, rows, *arguments):
+        list(rows)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
