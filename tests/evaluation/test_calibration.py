@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -27,15 +32,24 @@ def measured(probabilities: np.ndarray, labels: np.ndarray, **changes: object):
     return found
 
 
-def test_curves_are_those_of_scikit_learn() -> None:
-    reference = pytest.importorskip("sklearn.calibration", reason="pip install 'salt-like[dev]'")
+# in a process of its own: what it imports has a class that is called Classification too
+REFERENCE = """
+import sys, numpy as np
+from sklearn.calibration import calibration_curve
+given = np.load(sys.argv[1])
+of_class = [(given["labels"] == index, given["probabilities"][:, index]) for index in range(3)]
+np.save(sys.argv[2], [calibration_curve(*one, n_bins=10, strategy="quantile") for one in of_class])
+"""
+
+
+@pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed: pip install 'salt-like[dev]'")
+def test_curves_are_those_of_scikit_learn(tmp_path: Path) -> None:
     ratios, labels = toys(5000)
     probabilities = scaled(ratios, PRIOR, 0.6)
+    np.savez(tmp_path / "given.npz", labels=labels, probabilities=probabilities)
+    subprocess.run([sys.executable, "-c", REFERENCE, tmp_path / "given.npz", tmp_path / "curves.npy"], check=True)
     found = measured(probabilities, labels)
-    for index, name in enumerate(CLASSES):
-        observed, predicted = reference.calibration_curve(
-            labels == index, probabilities[:, index], n_bins=10, strategy="quantile"
-        )
+    for name, (observed, predicted) in zip(CLASSES, np.load(tmp_path / "curves.npy"), strict=True):
         curve = found.classes[name]
         np.testing.assert_allclose(curve.observed, observed, rtol=1e-12)
         np.testing.assert_allclose(curve.predicted, predicted, rtol=1e-12)
