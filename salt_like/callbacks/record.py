@@ -19,9 +19,13 @@ from salt_like.version import __version__
 
 PACKAGES = ("torch", "lightning", "jsonargparse", "numpy", "h5py", "torchmetrics", "torch_geometric", "scipy")
 
+_KEPT = ("command", "started", "stopped", "state", "reason", "epochs_done", "steps_done", "salt_like", "files")
+
 
 class RunRecord(Callback):
     """Writes ``run.json`` when training starts and completes it when training ends, whatever the reason.
+
+    Of a run that is continued it keeps, as ``earlier``, what was there before.
 
     Args:
         path: The file.
@@ -34,7 +38,7 @@ class RunRecord(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is known at the start."""
-        self._write(trainer, state="running", started=_now(), **_versions())
+        self._write(trainer, state="running", started=_now(), **_versions(), **self._earlier())
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write that training came to its end, or was interrupted by the user."""
@@ -51,6 +55,14 @@ class RunRecord(Callback):
         interrupted = isinstance(exception, (KeyboardInterrupt, SystemExit))  # Ctrl-C, or a signal to end
         reason = type(exception).__name__ + (f": {exception}" if str(exception) else "")
         self._write(trainer, state="interrupted" if interrupted else "failed", stopped=_now(), reason=reason)
+
+    def _earlier(self) -> dict[str, Any]:
+        """What the file says of the trainings that this one continues, the first one first."""
+        try:
+            before = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {"earlier": [*before.get("earlier", []), {key: before[key] for key in _KEPT if key in before}]}
 
     def _write(self, trainer: Trainer, **news: Any) -> None:
         if not trainer.is_global_zero:

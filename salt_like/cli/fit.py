@@ -69,28 +69,29 @@ def main(arguments: list[str]) -> int:
         print(run_folder.dump(resolved), end="")
         return 0
     name = str(configuration.content.get("name", build.DEFAULT_NAME))
-    folder = Path(options.resume).absolute() if options.resume else run_folder.choose(name, options.run)
-    run = Run(folder)
-    resumed = Resumed(run.checkpoint("last")) if options.resume else None
+    resumed = None
+    if options.resume:
+        folder = Path(options.resume).absolute()
+        resumed = Resumed(Run(folder).checkpoint("last"))
+    else:
+        run_folder.choose(name, options.run)  # refused before the data are read
     with shown():
         wiring, resolved = build.resolve(configuration, *build.classes())
         if resumed is not None:
             resumed.check(resolved)
         parsed = build.instantiate(wiring, resolved, resumed.spec if resumed else None)
+        _check_length(parsed.trainer)
         _check_optimizer(parsed.model)
         _check_weights(parsed)
-        trainer = _trainer(parsed, run, shlex.join(["train", "fit", *arguments]))
-        if parsed.data.spec.reweighting is not None and trainer.is_global_zero:
-            show([reweighted.summary(parsed.data.spec.reweighting)])
-        was_there = folder.exists()
-        run_folder.create(folder, parsed.config, parsed.data.spec.to_dict())
-        try:
+        with run_folder.continued(folder) if resumed else run_folder.taken(name, options.run) as folder:
+            trainer = _trainer(parsed, Run(folder), shlex.join(["train", "fit", *arguments]))
+            if parsed.data.spec.reweighting is not None and trainer.is_global_zero:
+                show([reweighted.summary(parsed.data.spec.reweighting)])
+            run_folder.write(folder, parsed.config, parsed.data.spec.to_dict())
             _train(trainer, parsed, resumed.path if resumed else None)
-        except BaseException:
-            if resumed is None and not run.record.exists():
-                run_folder.discard(folder, was_there)
-            raise
     if trainer.is_global_zero:
+        if resumed and resumed.epochs == trainer.max_epochs:
+            print(f"the run had done its {resumed.epochs} epochs; for more: --trainer.max_epochs", file=sys.stderr)
         print(f"run: {folder}")
     return 0
 
@@ -140,6 +141,13 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
         return Trainer(**{**defaults, **configured}, callbacks=[*usual, *own], plugins=plugins)
     except (ValueError, MisconfigurationException) as error:
         raise UserError(f"trainer: {str(error).strip()}") from error
+
+
+def _check_length(trainer: dict[str, Any]) -> None:
+    """Refuse a training without steps, of which no checkpoint would come."""
+    for key in ("max_epochs", "max_steps", "limit_train_batches"):
+        if trainer.get(key) == 0:
+            raise UserError(f"trainer.{key} = 0: nothing would be trained\ngive at least 1, or leave it out")
 
 
 def _check_optimizer(model: Model) -> None:

@@ -43,6 +43,11 @@ class Resumed:
         """The description of the data with which the weights were learnt."""
         return self.saved.spec
 
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that the run has done."""
+        return self.saved.epoch + 1
+
     def check(self, config: dict[str, Any]) -> None:
         """Refuse a configuration that makes another model than that of the checkpoint, or ends before it.
 
@@ -52,7 +57,7 @@ class Resumed:
         Raises:
             UserError: Something differs that the checkpoint depends on.
         """
-        last, done = config["trainer"].get("max_epochs"), self.saved.epoch + 1
+        last, done = config["trainer"].get("max_epochs"), self.epochs
         if last is not None and 0 <= last < done:
             raise UserError(f"trainer.max_epochs = {last}, but the run has done {done} epochs\ncheckpoint: {self.path}")
         for section, keys, before in (("model", _MODEL, self.saved.config), ("data", _DATA, self.saved.data)):
@@ -64,7 +69,7 @@ class Resumed:
                     raise UserError(
                         f"{where} = {_short(new)}, but the run to be continued has {_short(old)}\n"
                         f"checkpoint: {self.path}\n"
-                        "a run keeps its model and its inputs: start a new one for others"
+                        "a run keeps its model, its optimiser and its inputs: start a new one for others"
                     )
 
 

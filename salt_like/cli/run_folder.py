@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from salt_like.errors import UserError
 
 # Processes that the first one starts read from it which folder was chosen.
 HANDED_OVER = "SALT_LIKE_RUN"
+_WRITTEN = ("config.yaml", "spec.json")
+_RECORD = "run.json"  # written when the training begins
 _RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
 
 
@@ -27,13 +30,17 @@ def choose(name: str, wanted: str | None) -> Path:
         wanted: Folder that the user asks for, ``None`` for ``runs/<name>/<time>``.
 
     Raises:
-        UserError: The folder that the user asks for is there and not empty.
+        UserError: The folder that the user asks for is there and not empty, or the name cannot be that of a folder.
     """
+    if name in {"", ".", ".."} or Path(name).name != name:
+        raise UserError(f"name = {name!r}: it names a folder and columns, so it has no '/' and is not empty")
     handed = os.environ.get(HANDED_OVER)
     if handed and not is_first():
         return Path(handed)
     if wanted is not None:
         folder = Path(wanted).expanduser().absolute()
+        if not is_first():  # the first process may have begun to write
+            return folder
         if folder.is_file():
             raise UserError(f"--run {wanted}: this is a file; nothing was changed\ngive a folder that is new or empty")
         if folder.exists() and any(folder.iterdir()):
@@ -42,8 +49,6 @@ def choose(name: str, wanted: str | None) -> Path:
                 f"choose another, or continue that run with: train fit --resume {wanted}"
             )
         return folder
-    if name in {"", ".", ".."} or Path(name).name != name:
-        raise UserError(f"name = {name!r}: it names a folder and columns, so it has no '/' and is not empty")
     parent = Path("runs").absolute() / name
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     candidates = [stamp, *(f"{stamp}-{number}" for number in range(2, 1000))]
@@ -55,33 +60,77 @@ def is_first() -> bool:
     return all(os.environ.get(rank, "0") == "0" for rank in _RANKS)
 
 
-def create(folder: Path, config: dict[str, Any], spec: dict[str, Any]) -> None:
-    """Makes the folder and writes the resolved configuration and the description of the data.
+@contextlib.contextmanager
+def taken(name: str, wanted: str | None) -> Iterator[Path]:
+    """The folder of a new run, which no other training can take meanwhile.
+
+    It is as it was before when the block raises before a training began in it.
 
     Args:
-        folder: As chosen; may exist.
+        name: As for `choose`.
+        wanted: As for `choose`.
+
+    Raises:
+        UserError: As for `choose`.
+    """
+    folder, was_there = _claim(name, wanted) if is_first() else (choose(name, wanted), True)
+    try:
+        yield folder
+    except BaseException:
+        if is_first() and not (folder / _RECORD).exists():
+            _discard(folder, was_there)
+        raise
+
+
+@contextlib.contextmanager
+def continued(folder: Path) -> Iterator[Path]:
+    """The folder of a run that goes on; what `write` changes comes back when the block raises before it does.
+
+    Args:
+        folder: As given by the user.
+    """
+    before = {name: _content(folder / name) for name in (*_WRITTEN, _RECORD)}
+    try:
+        yield folder
+    except BaseException:
+        if is_first() and _content(folder / _RECORD) == before[_RECORD]:
+            for name in _WRITTEN:
+                _put_back(folder / name, before[name])
+        raise
+
+
+def write(folder: Path, config: dict[str, Any], spec: dict[str, Any]) -> None:
+    """Writes the resolved configuration and the description of the data; tells further processes the folder.
+
+    Args:
+        folder: Of the run.
         config: The resolved configuration.
         spec: The resolved description of the data as plain data.
     """
     os.environ[HANDED_OVER] = str(folder)
     if not is_first():
         return
-    for name, text in {"config.yaml": dump(config), "spec.json": json.dumps(spec, indent=2) + "\n"}.items():
+    for name, text in zip(_WRITTEN, (dump(config), json.dumps(spec, indent=2) + "\n"), strict=True):
         with write_atomically(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def discard(folder: Path, keep: bool) -> None:
-    """Removes what `create` wrote, where no training began.
+def _claim(name: str, wanted: str | None) -> tuple[Path, bool]:
+    """Makes the folder with an empty configuration, which only one process can; and whether the folder was there."""
+    while True:
+        folder = choose(name, wanted)
+        was_there = folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=was_there)
+            os.close(os.open(folder / _WRITTEN[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        except FileExistsError:
+            continue  # another training was faster: the next free name, or the message that the folder is not empty
+        return folder, was_there
 
-    Args:
-        folder: As given to `create`.
-        keep: Whether the folder itself stays, because it was there before; otherwise it goes, with ``runs/<name>``
-            where nothing else is in it.
-    """
-    if not is_first():
-        return
-    for name in ("config.yaml", "spec.json"):
+
+def _discard(folder: Path, keep: bool) -> None:
+    """Removes what was written, and unless `keep` the folder, with ``runs/<name>`` where nothing else is in it."""
+    for name in _WRITTEN:
         (folder / name).unlink(missing_ok=True)
     if keep:
         return
@@ -90,6 +139,18 @@ def discard(folder: Path, keep: bool) -> None:
         if folder.parent.parent == Path("runs").absolute():
             folder.parent.rmdir()
             folder.parent.parent.rmdir()
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink(missing_ok=True)
+    elif _content(path) != content:
+        with write_atomically(path) as temporary:
+            temporary.write_bytes(content)
 
 
 def dump(config: dict[str, Any]) -> str:

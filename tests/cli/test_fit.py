@@ -280,3 +280,10 @@ def test_a_folder_of_the_users_is_not_taken_away(sample, tmp_path):
         del file["tracks"]
     assert dispatcher.main(["fit", *SMALL, "--run", str(tmp_path / "mine"), f"--data.val={sample}"]) == 2
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["max_epochs", "max_steps", "limit_train_batches"])
+def test_a_training_without_steps_is_refused(tmp_path, capsys, key):
+    message = fails([*SMALL, "--run", str(tmp_path / "run"), f"--trainer.{key}=0"], capsys)
+    assert f"trainer.{key} = 0: nothing would be trained" in message
+    assert not (tmp_path / "run").exists()

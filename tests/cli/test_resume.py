@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from conftest import SAMPLES
 
 from salt_like.cli import main as dispatcher
 
@@ -26,6 +27,7 @@ def contents(folder):
         ("--model.optimizer.lr=3e-4", ["model.optimizer.init_args.lr = 0.0003", "has 0.001"]),
         ("--data.inputs.tracks=[d0]", ["data.inputs.tracks = ['d0']", "z0SinTheta"]),
         ("--data.select.jets=pt > 30e3", ["data.select = {'jets': 'pt > 30e3'}", "has None"]),
+        (f"--data.train={SAMPLES / 'val.h5'}", ["data.train and data.val share"]),
         ("--trainer.max_epochs=0", ["trainer.max_epochs = 0, but the run has done 1 epochs"]),
     ],
 )
@@ -48,3 +50,19 @@ def test_the_description_of_the_data_in_the_checkpoint_wins(run, capsys, recwarn
     assert state["spec"]["streams"][0]["variables"][0]["mean"] == before["streams"][0]["variables"][0]["mean"]
     assert state["epoch"] == 1
     assert not [one for one in recwarn if "serialize" in str(one.message)]
+
+
+def test_a_run_that_is_done_says_so(run, capsys):
+    assert dispatcher.main(["fit", "--resume", str(run)]) == 0
+    assert "the run had done its 1 epochs; for more: --trainer.max_epochs" in capsys.readouterr().err
+
+
+def test_the_record_keeps_what_was_before(run):
+    first = json.loads((run / "run.json").read_text())
+    for epochs in (2, 3):
+        assert dispatcher.main(["fit", "--resume", str(run), f"--trainer.max_epochs={epochs}"]) == 0
+    record = json.loads((run / "run.json").read_text())
+    assert "--resume" in record["command"]
+    assert [one["epochs_done"] for one in record["earlier"]] == [1, 2]
+    assert record["earlier"][0]["command"] == first["command"]
+    assert record["earlier"][0]["started"] == first["started"]
