@@ -129,12 +129,15 @@ def _version(python: str | None, package: str) -> str:
 def _samples(args: argparse.Namespace) -> Samples:
     train = shuffled(args.samples / "train.h5", args.work / "train.h5", jets=2000 if args.quick else None)
     tests = {name: args.samples / f"{name}.h5" for name in RANGES}
+    jets = dict(zip(tests, args.test_jets, strict=True))
+    if args.present:
+        tests = {name: path for name, path in tests.items() if path.exists()}
     return Samples(
         train,
         args.samples / "val.h5",
         statistics(train, args.work / "statistics"),
         tests,
-        dict(zip(tests, args.test_jets, strict=True)),
+        jets,
         args.work,
     )
 

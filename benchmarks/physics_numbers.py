@@ -4,7 +4,8 @@ Every tagger stands for the mean of its seeds: of ln(rejection), cross-entropy a
 and both are in the intervals: the events, by a Poisson bootstrap that all taggers share (`resampling`), and the seeds,
 by their spread. A mean over n seeds has the variance s²/n of the seeds, with n - 1 degrees of freedom; the two sides
 and the events add up as in Welch's test, and the interval is that of a t distribution with Satterthwaite's degrees of
-freedom (Biometrics Bulletin 2 (1946) 110). With one seed nothing is known of the spread, and only the events count.
+freedom (Biometrics Bulletin 2 (1946) 110). A side with one seed is taken to have the spread of the other side; where
+neither has several, only the events count.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def changes(one: Measured, other: Measured, kinds: Sequence[Quantity]) -> list[C
         events = (one.resamples - other.resamples).std(0, ddof=1)
     found = []
     for place, kind in enumerate(kinds):
-        sides = [(float(side.spread[place]) ** 2 / len(side.values), len(side.values)) for side in (one, other)]
+        sides = [(float(side.spread[place]), len(side.values)) for side in (one, other)]
         half, seeds = half_width(float(events[place]), sides)
         ends = (float(value[place]), float(value[place]) - half, float(value[place]) + half)
         if kind.is_ratio:
@@ -202,19 +203,24 @@ def half_width(event_error: float, sides: Sequence[tuple[float, int]], level: fl
 
     Args:
         event_error: Standard error by the events, as well known as that of infinitely many.
-        sides: Of each side the variance of its mean by the seeds, and the number of seeds; NaN where it is unknown.
+        sides: Of each side the standard deviation of one seed, and the number of seeds; with one seed the standard
+            deviation is NaN, and that of the other side is taken.
         level: Probability that the interval holds the true difference.
 
     Returns:
-        Half of the interval, and the standard error by the seeds (NaN where one of them is not known).
+        Half of the interval, and the standard error by the seeds (NaN where neither side has several).
     """
-    known = [(variance, number) for variance, number in sides if math.isfinite(variance)]
-    seeds = sum(variance for variance, _ in known)
+    known = [(spread**2, number) for spread, number in sides if math.isfinite(spread)]
+    if len(known) == 1:
+        ((variance, several),) = known
+        terms = [(variance * sum(1 / number for _, number in sides), several - 1)]
+    else:
+        terms = [(variance / number, number - 1) for variance, number in known]
+    seeds = sum(variance for variance, _ in terms)
     total = event_error**2 + seeds
-    shares = sum(variance**2 / (number - 1) for variance, number in known)
-    freedom = total**2 / shares if shares > 0 else math.inf
-    quantile = float(student.ppf((1 + level) / 2, freedom))
-    return quantile * math.sqrt(total), math.sqrt(seeds) if len(known) == len(sides) else math.nan
+    shares = sum(variance**2 / freedom for variance, freedom in terms)
+    quantile = float(student.ppf((1 + level) / 2, total**2 / shares if shares > 0 else math.inf))
+    return quantile * math.sqrt(total), math.sqrt(seeds) if terms else math.nan
 
 
 def verdict(kind: Quantity, change: Change) -> str:

@@ -13,8 +13,10 @@ import numpy as np
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from physics_judge import CURVE, Judged
-from physics_numbers import Change, Measured, Quantity, changes, verdict
+from physics_numbers import EFFICIENCIES, Change, Measured, Quantity, changes, verdict
 from physics_runs import Contender, Fit
 
 COLOURS = ("#444444", "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e")
@@ -156,7 +158,11 @@ def _ratios(one: Contender, sample: Judged) -> list[str]:
 
 
 def figure(path: Path, chosen: Sequence[Contender], judged: Sequence[Judged]) -> None:
-    """Rejections against b efficiency, and below their ratio to the first contender's, one column per background."""
+    """Rejections against b efficiency, and below their ratio to the first contender's, one column per background.
+
+    Lines are means over seeds, bands from the smallest to the largest seed, bars the 95 % intervals of the ratio with
+    the events in them.
+    """
     columns = [(sample, place, name) for sample in judged for place, name in enumerate(("light", "c"))]
     drawn, axes = plt.subplots(
         2,
@@ -178,7 +184,12 @@ def figure(path: Path, chosen: Sequence[Contender], judged: Sequence[Judged]) ->
                 ends = curves.min(0), curves.max(0)
                 upper.fill_between(CURVE, *(np.exp(end) for end in ends), color=colour, alpha=0.2, linewidth=0)
                 lower.fill_between(CURVE, *(np.exp(end - base) for end in ends), color=colour, alpha=0.2, linewidth=0)
+            if one.baseline == chosen[0].name:
+                _bars(lower, one, sample, name, colour)
         upper.set_yscale("log")
+        upper.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        upper.yaxis.set_minor_formatter(NullFormatter())
         upper.set_title(f"{sample.sample}, {_range(sample)}", fontsize=9)
         upper.set_ylabel(f"{name} rejection")
         lower.set_xlabel("b efficiency")
@@ -188,6 +199,17 @@ def figure(path: Path, chosen: Sequence[Contender], judged: Sequence[Judged]) ->
     axes[0, 0].legend(fontsize=7)
     drawn.savefig(path, dpi=110)
     plt.close(drawn)
+
+
+def _bars(axes: Axes, one: Contender, sample: Judged, background: str, colour: str) -> None:
+    found = changes(sample.measured[one.name], sample.measured[one.baseline], sample.kinds)
+    for efficiency in EFFICIENCIES:
+        place = [kind.name for kind in sample.kinds].index(f"{background} rejection at {100 * efficiency:.0f} %")
+        value, low, high = found[place].value, found[place].low, found[place].high
+        if math.isfinite(high - low):
+            axes.errorbar(
+                efficiency, value, [[value - low], [high - value]], fmt="o", color=colour, markersize=3, capsize=2
+            )
 
 
 def _range(sample: Judged) -> str:

@@ -81,8 +81,12 @@ def test_intervals_are_those_of_known_distributions(physics):
     half_width = physics.numbers.half_width
     assert half_width(0.5, [(0.0, 3), (0.0, 3)]) == pytest.approx((0.5 * 1.95996, 0.0), rel=1e-4)
     # two means of three seeds of equal spread: Student's t with four degrees of freedom
-    assert half_width(0.0, [(0.02, 3), (0.02, 3)]) == pytest.approx((2.77645 * 0.2, 0.2), rel=1e-4)
-    half, seeds = half_width(0.5, [(math.nan, 1), (0.0, 3)])
+    error = 0.3 * math.sqrt(2 / 3)
+    assert half_width(0.0, [(0.3, 3), (0.3, 3)]) == pytest.approx((2.77645 * error, error), rel=1e-4)
+    # one seed, which is taken to scatter like the three others: two degrees of freedom
+    error = 0.3 * math.sqrt(1 + 1 / 3)
+    assert half_width(0.0, [(math.nan, 1), (0.3, 3)]) == pytest.approx((4.30265 * error, error), rel=1e-4)
+    half, seeds = half_width(0.5, [(math.nan, 1), (math.nan, 1)])
     assert half == pytest.approx(0.5 * 1.95996, rel=1e-4)
     assert math.isnan(seeds)
 
@@ -92,7 +96,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(physics):
     for _ in range(1000):
         shared = random.normal(0, 0.5)  # by the events
         one, other = random.normal(0, 1.0, 3), random.normal(0, 0.4, 3)
-        half, _ = physics.numbers.half_width(0.5, [(one.var(ddof=1) / 3, 3), (other.var(ddof=1) / 3, 3)])
+        half, _ = physics.numbers.half_width(0.5, [(one.std(ddof=1), 3), (other.std(ddof=1), 3)])
         held += abs(one.mean() - other.mean() + shared) < half
     assert 930 <= held <= 985
 
