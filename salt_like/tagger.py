@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,16 @@ from salt_like.sets import Layout, Tokens, layout_of
 from salt_like.spec import DataSpec, Output
 from salt_like.tasks import Task
 from salt_like.tokenizers import DenseTokenizer, Tokenizer
+
+
+@contextmanager
+def _named(part: str) -> Iterator[None]:
+    """What a part says about its arguments begins with the name of the part."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (f"{part}: {error}",)
+        raise
 
 
 class Tagger(nn.Module):
@@ -70,12 +81,20 @@ class Tagger(nn.Module):
         widths = {stream.name: stream.width + (jets.width if self.attached else 0) for stream in sets}
         if self.joined:
             widths[jets.name] = jets.width
-        self.tokenizers = nn.ModuleDict({name: factories[name](width, dim) for name, width in widths.items()})
-        self.encoder = encoder(dim) if sets else None
-        self.pooling = pooling(self.encoder.dim) if self.encoder else None
+        self.tokenizers = nn.ModuleDict()
+        for name, width in widths.items():
+            with _named(f"tokenizer of '{name}'"):
+                self.tokenizers[name] = factories[name](width, dim)
+        with _named("encoder"):
+            self.encoder = encoder(dim) if sets else None
+        with _named("pooling"):
+            self.pooling = pooling(self.encoder.dim) if self.encoder else None
         token_dim = self.encoder.dim if self.encoder else dim
         pooled_dim = (self.pooling.dim if self.pooling else 0) + (dim if self.joined else 0)
-        self.tasks = nn.ModuleDict({name: task(spec, token_dim, pooled_dim) for name, task in tasks.items()})
+        self.tasks = nn.ModuleDict()
+        for name, task in tasks.items():
+            with _named(f"task '{name}'"):
+                self.tasks[name] = task(spec, token_dim, pooled_dim)
         self._refuse_ambiguous_outputs()
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:

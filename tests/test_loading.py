@@ -307,3 +307,11 @@ def test_a_tagger_of_tracks_alone(tmp_path: Path) -> None:
     tagger = load(make_run(tmp_path / "sets", tasks=tasks, inputs={"tracks": ["d0", "pt"]}))
     arrays = make_arrays(4)
     close(tagger.predict({"tracks": arrays["tracks"]}), tagger.predict(arrays), 0.0)
+
+
+def test_text_in_place_of_a_number_is_refused_when_predicting(tagger: LoadedTagger) -> None:
+    arrays = make_arrays(5)
+    jets = arrays["jets"]
+    texts = np.zeros(len(jets), [(name, "S4" if name == "pt" else jets.dtype[name]) for name in jets.dtype.names])
+    with pytest.raises(UserError, match=r"the input 'pt' of 'jets' is no number but \|S4\nin the given arrays"):
+        tagger.predict({**arrays, "jets": texts})

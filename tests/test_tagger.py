@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -193,6 +194,10 @@ def test_refuses_what_cannot_be():
         Tagger(described, 8, {"flavour": FLAVOUR}, tokenizers={"electrons": DenseTokenizer})
     with pytest.raises(ValueError, match="the model has no inputs"):
         Tagger(replace(described, streams=(replace(described.global_stream, variables=()),)), 8, {"flavour": FLAVOUR})
+    with pytest.raises(ValueError, match="^encoder: layers must be at least 1, got 0"):
+        Tagger(described, 8, {"flavour": FLAVOUR}, encoder=partial(Transformer, layers=0))
+    with pytest.raises(ValueError, match="^task 'flavour': weight must be at least 0 and finite, got nan"):
+        Tagger(described, 8, {"flavour": partial(FLAVOUR, weight=math.nan)})
     with pytest.raises(ValueError, match="tasks 'a' and 'b' both have an output 'pu' of stream 'jets'"):
         Tagger(described, 8, {"a": FLAVOUR, "b": FLAVOUR})
 

@@ -46,7 +46,7 @@ class RunRecord(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note how far the run got."""
-        self._write(trainer)
+        self._write(trainer, epochs_done=trainer.current_epoch + 1)  # Lightning counts this one a little later
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write why training stopped, if it had begun."""
@@ -67,7 +67,7 @@ class RunRecord(Callback):
     def _write(self, trainer: Trainer, **news: Any) -> None:
         if not trainer.is_global_zero:
             return
-        self.facts |= news | {"epochs_done": trainer.current_epoch, "steps_done": trainer.global_step}
+        self.facts |= {"epochs_done": trainer.current_epoch, "steps_done": trainer.global_step} | news
         with write_atomically(self.path) as temporary:
             temporary.write_text(json.dumps(self.facts, indent=2, default=str) + "\n", encoding="utf-8")
 

@@ -83,9 +83,13 @@ def _hints(owner: Callable[..., Any]) -> dict[str, Any]:
 
 
 def members(hint: Any) -> list[Any]:
-    """The alternatives of a union, or the type itself."""
+    """The alternatives of a union, or the type itself.
+
+    Tensors, which torch's optimisers take in place of numbers, are none that a configuration could hold.
+    """
     if get_origin(hint) in {Union, types.UnionType}:
-        return [member for one in get_args(hint) for member in members(one)]
+        found = [member for one in get_args(hint) for member in members(one)]
+        return [one for one in found if getattr(one, "__qualname__", "") != "Tensor"]
     return [hint]
 
 
@@ -147,11 +151,12 @@ def _is_class(hint: Any) -> bool:
 
 def describe(hint: Any) -> str:
     """A type in words."""
-    if hint in _WORDS:
-        return _WORDS[hint]
     alternatives = members(hint)
     if len(alternatives) > 1:
         return " or ".join(dict.fromkeys(describe(one) for one in alternatives))
+    hint = alternatives[0]
+    if hint in _WORDS:
+        return _WORDS[hint]
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, get_args(hint)))
     if is_list(hint):

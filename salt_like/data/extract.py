@@ -183,7 +183,9 @@ class _StreamReader:
         if (self.header.capacity == 0) != self.stream.is_global:
             has, needs = ("(N,)", "(N, L)") if self.header.capacity == 0 else ("(N, L)", "(N,)")
             raise UserError(f"dataset '{name}' has shape {has} where {needs} is needed\nin {source.parts[0][0]}")
-        source.require(name, (variable.name for variable in self.stream.variables), f"data.inputs.{name}")
+        inputs = [variable.name for variable in self.stream.variables]
+        source.require(name, inputs, f"data.inputs.{name}")
+        source.require_numbers(name, inputs)
         for decoder in self.decoders.values():
             source.require(name, decoder.fields, "labels of the tasks; to predict, none are needed")
         if self.selection is not None:

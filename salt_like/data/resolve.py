@@ -94,10 +94,7 @@ def _check_streams(config: DataConfig, source: Source, inputs: Mapping[str, Mapp
         raise UserError("data.inputs names no variable")
     for stream, names in inputs.items():
         source.require(stream, names, f"data.inputs.{stream}")
-        for name in names:
-            kind = source.header(stream).dtype[name]
-            if kind.kind not in "fiub":
-                raise UserError(f"the input '{name}' of '{stream}' is no number but {kind}\nin {source.parts[0][0]}")
+        source.require_numbers(stream, names)
     if source.header(config.global_stream).capacity:
         raise UserError(
             f"data.global_stream is '{config.global_stream}', which has many rows per jet\nin {source.parts[0][0]}"

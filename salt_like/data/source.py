@@ -94,6 +94,21 @@ class Source(ABC):
                     f"in dataset '{stream}' of {self.parts[0][0]}, which has {len(header.fields)} fields"
                 )
 
+    def require_numbers(self, stream: str, names: Iterable[str]) -> None:
+        """Refuse inputs that are text or something else that is no number.
+
+        Args:
+            stream: Name of the dataset.
+            names: Its fields that are inputs.
+
+        Raises:
+            UserError: One of them is no number.
+        """
+        for name in names:
+            kind = self.header(stream).dtype[name]
+            if kind.kind not in "fiub":
+                raise UserError(f"the input '{name}' of '{stream}' is no number but {kind}\nin {self.parts[0][0]}")
+
     def require_alike(self, streams: Iterable[str]) -> None:
         """Refuse datasets of different lengths: row i of each must be the same jet.
 

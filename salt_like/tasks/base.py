@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +39,7 @@ class Task(nn.Module, ABC):
         context: Give each constituent its jet's pooled vector too.
 
     Raises:
-        ValueError: The stream is no input of the model, or the weight is negative.
+        ValueError: The stream is no input of the model, or the weight is negative or not finite.
 
     Attributes:
         nonnegative: Whether the loss is never negative, so that a weight may be learned for it.
@@ -56,8 +57,8 @@ class Task(nn.Module, ABC):
         described = spec.stream(stream)
         if not described.is_global and described not in spec.set_streams:
             raise ValueError(f"stream '{stream}' has no inputs, so there are no tokens that a task could read")
-        if weight < 0:
-            raise ValueError(f"weight must be at least 0, got {weight}")
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"weight must be at least 0 and finite, got {weight}")
         self.stream = stream
         self.weight = weight
         self.is_global = described.is_global

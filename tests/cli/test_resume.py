@@ -63,6 +63,7 @@ def test_the_record_keeps_what_was_before(run):
         assert dispatcher.main(["fit", "--resume", str(run), f"--trainer.max_epochs={epochs}"]) == 0
     record = json.loads((run / "run.json").read_text())
     assert "--resume" in record["command"]
+    assert record["epochs_done"] == 3
     assert [one["epochs_done"] for one in record["earlier"]] == [1, 2]
     assert record["earlier"][0]["command"] == first["command"]
     assert record["earlier"][0]["started"] == first["started"]

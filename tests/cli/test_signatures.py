@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, Optional
 
 import pytest
+import torch
 from standins import Attentive, Block, Split, Summing
 
 from salt_like.cli import signatures
@@ -50,6 +51,7 @@ def test_names_that_only_type_checkers_know():
         (tuple[int, float], "a list of [an integer, a number]"),
         (Callable[[int], Attentive | Summing], "a class of kind Attentive or Summing"),
         (Callable, "something else"),
+        (float | torch.Tensor, "a number"),
         (Path, "something else"),
     ],
 )

@@ -234,7 +234,7 @@ def test_task_refuses_stream_without_inputs_and_negative_weight():
     bare = replace(SPEC, streams=(SPEC.streams[0], replace(SPEC.streams[1], variables=())))
     with pytest.raises(ValueError, match="'tracks' has no inputs"):
         Classification(bare, TOKEN, POOLED, stream="tracks", label="origin")
-    with pytest.raises(ValueError, match="weight must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="weight must be at least 0 and finite, got -1"):
         Classification(SPEC, TOKEN, POOLED, stream="jets", label="flavour", weight=-1)
     with pytest.raises(ValueError, match="no stream 'track'"):
         Classification(SPEC, TOKEN, POOLED, stream="track", label="origin")
