@@ -2,7 +2,8 @@
 
 puma is not needed for anything else and wants versions of its own: make an environment with `pip install puma-hep
 'matplotlib<3.11' h5py` and run this file there with the repository in PYTHONPATH. The prediction file is one of `train
-test` with the classes ujets, cjets, bjets and taujets.
+test` with the classes ujets, cjets, bjets and taujets. With `--plots FOLDER` puma also draws its ROC and its vertexing
+plots from the file, which needs one field more: `train test RUN --extra jets=HadronConeExclTruthLabelID`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from ftag import Flavours
 from ftag.utils import calculate_efficiency, calculate_rejection, get_discriminant
 from puma import __version__ as puma_version
+from puma_plots import difference, draw_roc, vertex_rows
 
 from salt_like.evaluation.evaluate import evaluate
 from salt_like.evaluation.reader import PredictionFile
@@ -106,7 +108,9 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, help="prediction file of `train test`")
-    found = rows(parser.parse_args().file)
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw puma's plots and compare vertices")
+    arguments = parser.parse_args()
+    found = rows(arguments.file)
     print(f"puma {puma_version}")
     print("| | ε | background | ours | puma, same cut | puma, own cut | puma, own discriminant |")
     print("|---|---|---|---|---|---|---|")
@@ -118,6 +122,22 @@ def main() -> None:
         )
     for name, value in summary(found).items():
         print(f"{name}: {value:.3g}")
+    if arguments.plots is not None:
+        vertices(arguments.file, arguments.plots)
+
+
+def vertices(path: Path, folder: Path) -> None:
+    """Draw puma's plots, and print its vertices beside ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_roc(path, folder)
+    found = vertex_rows(path, folder)
+    print("| class | | pT [GeV] | ours | puma, our definitions | puma as it comes |")
+    print("|---|---|---|---|---|---|")
+    for one in found:
+        where = "all" if one.edges is None else f"{one.edges[0]:.1f} to {one.edges[1]:.1f}"
+        print(f"| {one.flavour} | {one.mode} | {where} | {one.ours:.6f} | {one.puma:.6f} | {one.default:.6f} |")
+    print(f"vertices, largest difference of {len(found)}: {difference(found):.3g}")
+    print(f"plots: {folder}")
 
 
 if __name__ == "__main__":
