@@ -218,7 +218,7 @@ def _value(wanted: Any, value: object, key: str, where: str) -> Any:
         return tuple(_value(float, one, key, where) for one in value)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    plain = wanted if isinstance(wanted, type) else object
+    plain = typing.get_origin(wanted) or (wanted if isinstance(wanted, type) else object)
     if not isinstance(value, plain) or (isinstance(value, bool) and wanted is not bool):
         names = {int: "a whole number", float: "a number", str: "a text"}
         raise UserError(f"'{key}' must be {names.get(wanted, wanted)}, not {value!r}\nin {where}")
