@@ -9,7 +9,7 @@
 Everybody trains on the same jets, chooses the epoch by the same validation jets, and is judged on the same test jets,
 which nothing was chosen by: rejections at cuts of its own, cross-entropy for one prior, areas. What is there in
 ``--work`` is not made again, so the command can be given again after an interruption, with more seeds, or for one
-contender in another terminal (``--only NAME --until fit``). About six hours on one core. ``--quick`` is a smoke test.
+contender in another terminal (``--only NAME --until fit``). About four hours on one core. ``--quick`` is a smoke test.
 """
 
 from __future__ import annotations

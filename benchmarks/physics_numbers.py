@@ -224,9 +224,13 @@ def half_width(event_error: float, sides: Sequence[tuple[float, int]], level: fl
 
 
 def verdict(kind: Quantity, change: Change) -> str:
-    """What the interval says, with the limits of non-inferiority."""
+    """What the interval says, with the limits of non-inferiority, and whether seeds are in it."""
     if not math.isfinite(change.high - change.low):
         return "inconclusive"
+    return _said(kind, change) + ("" if math.isfinite(change.seed_error) else ", by the events alone")
+
+
+def _said(kind: Quantity, change: Change) -> str:
     if not (kind.is_ratio or kind.name == CROSS_ENTROPY):
         return "better" if change.low > 0 else "worse" if change.high < 0 else "no difference shown"
     better = change.low > 1 if kind.is_ratio else change.high < 0

@@ -175,6 +175,12 @@ def test_verdicts_of_ratios(physics, low, high, expected):
     assert physics.numbers.verdict(physics.numbers.Quantity("rejection", True), change) == expected
 
 
+def test_verdicts_say_when_seeds_are_not_in_them(physics):
+    change = physics.numbers.Change(1.1, 1.01, 1.2, 0.1, math.nan)
+    verdict = physics.numbers.verdict(physics.numbers.Quantity("rejection", True), change)
+    assert verdict == "better, by the events alone"
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
