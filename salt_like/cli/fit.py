@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
             if parsed.data.spec.reweighting is not None and trainer.is_global_zero:
                 show([reweighted.summary(parsed.data.spec.reweighting)])
             run_folder.write(folder, parsed.config, parsed.data.spec.to_dict())
-            _train(trainer, parsed, resumed.path if resumed else None)
+            _train(trainer, parsed, resumed.path if resumed else None, folder)
     if trainer.is_global_zero:
         if resumed and resumed.epochs == trainer.max_epochs:
             print(f"the run had done its {resumed.epochs} epochs; for more: --trainer.max_epochs", file=sys.stderr)
@@ -189,7 +189,7 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None) -> None:
+def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None, folder: Path) -> None:
     """Trains; Ctrl-C comes out as `KeyboardInterrupt` in every version of Lightning."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -203,4 +203,11 @@ def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None) -> None:
     except RuntimeError as error:
         raise _of_early_stopping(error) from error
     if trainer.interrupted:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(_how_to_go_on(folder))
+
+
+def _how_to_go_on(folder: Path) -> str:
+    """What is said after Ctrl-C: where the run is, and the command that continues it."""
+    if not (folder / "checkpoints" / "last.ckpt").exists():
+        return f"interrupted; run: {folder}\nit has no checkpoint yet, the first one is written after the first epoch"
+    return f"interrupted; run: {folder}\nto go on: {shlex.join(['train', 'fit', '--resume', str(folder)])}"

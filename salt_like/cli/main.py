@@ -114,7 +114,7 @@ def _run(rest: list[str]) -> int:
 
 def _explain(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
-        return _say("interrupted", INTERRUPTED)
+        return _say(str(error) or "interrupted", INTERRUPTED)
     if isinstance(error, UserError):
         return _say(f"error: {error}", USER_ERROR)
     full = _full_disk(error)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 
 import h5py
@@ -88,8 +89,25 @@ def test_ctrl_c_exits_130_and_keeps_the_run(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(Model, "training_step", interrupted)
     assert dispatcher.main(["fit", *SMALL, "--run", str(tmp_path / "run")]) == 130
-    assert capsys.readouterr().err.strip().splitlines()[-1] == "interrupted"
+    *_, where, how = capsys.readouterr().err.strip().splitlines()
+    assert where == f"interrupted; run: {tmp_path / 'run'}"
+    assert how.startswith("it has no checkpoint yet")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "interrupted"
+
+
+def test_ctrl_c_says_how_to_go_on(trained, tmp_path, monkeypatch, capsys):
+    from salt_like.training.module import Model
+
+    def interrupted(self, batch, batch_idx):
+        raise KeyboardInterrupt
+
+    run = tmp_path / "my run"
+    shutil.copytree(trained, run)
+    monkeypatch.setattr(Model, "training_step", interrupted)
+    assert dispatcher.main(["fit", "--resume", str(run), "--trainer.max_epochs=2"]) == 130
+    *_, where, how = capsys.readouterr().err.strip().splitlines()
+    assert where == f"interrupted; run: {run}"
+    assert shlex.split(how.removeprefix("to go on: ")) == ["train", "fit", "--resume", str(run)]
 
 
 def test_print_config_resolves_and_writes_nothing(tmp_path, monkeypatch, capsys):
