@@ -15,6 +15,9 @@ class UserError(ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The hint `` (did you mean 'x'?)`` with the known name most like `name`, or nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{matches[0]}'?)" if matches else ""
+    """The hint `` (did you mean 'x'?)`` with the known name most like `name` (in letters of any case), or nothing."""
+    spelt: dict[str, str] = {}
+    for one in known:
+        spelt.setdefault(one.lower(), one)
+    matches = difflib.get_close_matches(name.lower(), spelt, n=1)
+    return f" (did you mean '{spelt[matches[0]]}'?)" if matches else ""

@@ -54,7 +54,6 @@ def main(arguments: list[str]) -> int:
     """
     options, rest = parser().parse_known_args(arguments)
     changes = _changes(command_line.overrides(rest, parser().options(), "calibrate"))
-    from salt_like.cli.test import check_belongs
     from salt_like.loading import load
     from salt_like.loading.calibration import RunCalibration, fingerprint
     from salt_like.loading.fitting import calibrate
@@ -64,7 +63,6 @@ def main(arguments: list[str]) -> int:
 
     run = open_run(Path(options.run).expanduser().absolute())
     tagger = load(run.folder, options.ckpt, options.device, calibrated=False)
-    check_belongs(tagger, run)
     weight = tagger.data.get("weight")
     samples = _samples(tagger, changes, weight)
     sources = tuple(name for sample in samples.values() for name, _ in sample.source.parts)

@@ -76,7 +76,6 @@ def main(arguments: list[str]) -> int:
 
     run = open_run(Path(options.run).expanduser().absolute())
     tagger = open_tagger(run.folder, options)
-    check_belongs(tagger, run)
     data = merge.merge(tagger.data, changes)
     if "test" in changes:
         data["test"] = changes["test"]  # in place of the run's own samples, not beside them
@@ -159,20 +158,6 @@ def _check_labels(tagger: LoadedTagger, sample: Sample) -> None:
                 f"in dataset '{label.stream}' of {sample.source.parts[0][0]}\n"
                 "to predict files without labels: train predict"
             )
-
-
-def check_belongs(tagger: LoadedTagger, run: Run) -> None:
-    """Refuse a checkpoint that another configuration made."""
-    if tagger.checkpoint.is_relative_to(run.folder) or not any(run.checkpoints.glob("*.ckpt")):
-        return
-    from salt_like.training.checkpoint import read
-
-    own = read(run.checkpoint())
-    if repr((own.spec, own.config)) != repr((tagger.spec, tagger.config)):  # as text, because NaN differs from itself
-        raise UserError(
-            f"the checkpoint was made by another configuration than that of the run\n"
-            f"checkpoint: {tagger.checkpoint} (model {tagger.name})\nrun: {run.folder}"
-        )
 
 
 def _same_sources(path: Path, sample: Sample) -> bool:

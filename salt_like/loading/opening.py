@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from salt_like.errors import UserError
 from salt_like.loading.calibration import temperatures_for
 from salt_like.loading.tagger import LoadedTagger
 from salt_like.training import checkpoint
@@ -31,8 +32,8 @@ def load(
             weights) for other tasks.
 
     Raises:
-        UserError: No such run or checkpoint, a calibration that is for another checkpoint, or class fractions that do
-            not fit.
+        UserError: No such run or checkpoint, a checkpoint that another configuration made, a calibration that is for
+            another checkpoint, or class fractions that do not fit.
     """
     path = Path(run).expanduser()
     if path.suffix == ".ckpt":
@@ -40,5 +41,18 @@ def load(
     else:
         opened = open_run(path)
         saved, folder = checkpoint.read(opened.checkpoint(which)), opened.folder
+        _check_belongs(saved, opened)
     temperatures = temperatures_for(saved, Run(folder).calibration) if calibrated else {}
     return LoadedTagger(saved, device, temperatures, prior)
+
+
+def _check_belongs(saved: checkpoint.Saved, run: Run) -> None:
+    """Refuse a checkpoint that another configuration made."""
+    if saved.path.is_relative_to(run.folder) or not any(run.checkpoints.glob("*.ckpt")):
+        return
+    own = checkpoint.read(run.checkpoint())
+    if repr((own.spec, own.config)) != repr((saved.spec, saved.config)):  # as text, because NaN differs from itself
+        raise UserError(
+            f"the checkpoint was made by another configuration than that of the run\n"
+            f"checkpoint: {saved.path} (model {saved.name})\nrun: {run.folder}"
+        )

@@ -12,10 +12,12 @@ from field_files import make_arrays, write
 from made_runs import TASKS, make_file, make_run
 
 from salt_like.cli.main import main
+from salt_like.errors import UserError
 from salt_like.evaluation.classification import classify
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.working_points import read
 from salt_like.figures import draw
+from salt_like.loading import load
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +196,11 @@ def test_a_checkpoint_of_another_configuration(run: Path, tmp_path: Path, capsys
     other = make_run(tmp_path / "other", inputs={"jets": ["pt"], "tracks": ["d0"]})
     checkpoint = other / "checkpoints" / "best.ckpt"
     assert "made by another configuration" in fails(["test", str(run), f"--ckpt={checkpoint}"], capsys)
+    file = write(tmp_path / "jets.h5", make_arrays(20))
+    given = ["predict", str(run), f"--ckpt={checkpoint}", f"--data={file}", f"--out={tmp_path / 'out.h5'}"]
+    assert "made by another configuration" in fails(given, capsys)
+    with pytest.raises(UserError, match="made by another configuration"):
+        load(run, str(checkpoint))
     wider = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     wider["model"]["pooling"] = {"class_path": "salt_like.nn.AttentionPooling"}
     torch.save(wider, tmp_path / "wider.ckpt")
