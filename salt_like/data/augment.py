@@ -55,7 +55,7 @@ class ConstituentDropout(Augmentation):
 
     def __init__(self, stream: str, probability: float = 0.1) -> None:
         if not 0 <= probability < 1:
-            raise ValueError(f"probability must be in [0, 1), not {probability}")
+            raise ValueError(f"data.augment: probability must be in [0, 1), not {probability}")
         self.stream = stream
         self.probability = probability
 
@@ -101,7 +101,7 @@ class Smearing(Augmentation):
     def __init__(self, stream: str, widths: Mapping[str, float]) -> None:
         for name, width in widths.items():
             if width < 0:
-                raise ValueError(f"the width of the noise of '{name}' must not be negative, not {width}")
+                raise ValueError(f"data.augment: the width of the noise of '{name}' must not be negative, not {width}")
         self.stream = stream
         self.widths = dict(widths)
 

@@ -42,6 +42,9 @@ class Splits:
     ) -> None:
         self.parts: dict[Which, EventPart] = {}
         self.limits = dict(limits or {})
+        for which, limit in self.limits.items():
+            if limit is not None and limit < 1:
+                raise UserError(f"data.num_{which} = {limit}: give at least 1 jet, or leave it out for all of them")
         self.fractions = fractions
         self.weight = weight
         given = dict(given)

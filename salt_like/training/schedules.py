@@ -44,10 +44,10 @@ class WarmupCosine(Schedule):
 
     def __init__(self, warmup: float = 0.05, initial: float = 0.01, final: float = 0.001) -> None:
         if not 0 <= warmup < 1:
-            raise ValueError(f"warmup must be a share of the steps in [0, 1), not {warmup}")
+            raise ValueError(f"model.schedule: warmup must be a share of the steps in [0, 1), not {warmup}")
         for name, value in {"initial": initial, "final": final}.items():
             if not 0 < value <= 1:
-                raise ValueError(f"{name} must be a factor in (0, 1], not {value}")
+                raise ValueError(f"model.schedule: {name} must be a factor in (0, 1], not {value}")
         self.warmup = warmup
         self.initial = initial
         self.final = final

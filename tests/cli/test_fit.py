@@ -178,8 +178,20 @@ def test_null_removes_a_task(capsys):
         ),
         (
             ["--data.augment=[{class_path: Smearing, init_args: {stream: tracks, widths: {d0: -1}}}]"],
-            ["error: the width of the noise of 'd0' must not be negative, not -1"],
+            ["error: data.augment: the width of the noise of 'd0' must not be negative, not -1"],
         ),
+        (
+            ["--data.augment=[{class_path: ConstituentDropout, init_args: {stream: tracks, probability: 2}}]"],
+            ["error: data.augment: probability must be in [0, 1), not 2"],
+        ),
+        (
+            ["--model.schedule.warmup=2"],
+            ["error: model.schedule: warmup must be a share of the steps in [0, 1), not 2"],
+        ),
+        (["--model.schedule.final=0"], ["error: model.schedule: final must be a factor in (0, 1], not 0"]),
+        (["--data.num_train=0"], ["data.num_train = 0: give at least 1 jet"]),
+        (["--data.num_val=-3"], ["data.num_val = -3: give at least 1 jet"]),
+        (["--data.num_test=0"], ["data.num_test = 0: give at least 1 jet"]),
         (["--data.fractions={trian: 1.0}"], ["names 'trian' (did you mean 'train'?)", "(data.train): train"]),
     ],
 )
