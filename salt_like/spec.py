@@ -148,6 +148,7 @@ class Request:
         classes: Class names fixed by the task's configuration, ``None`` to take them from the file.
         label_map: Raw value of the file → class name, ``None`` when the file's value is the class index.
         where: Expression on the stream's fields; the task sees only rows that fulfil it.
+        task: Name of the task, for messages; empty where it is not known.
     """
 
     stream: str
@@ -157,6 +158,12 @@ class Request:
     classes: tuple[str, ...] | None = None
     label_map: dict[int, str] | None = None
     where: str | None = None
+    task: str = dataclasses.field(default="", compare=False)
+
+    @property
+    def asked(self) -> str:
+        """The part of the configuration that asks for the field, for messages."""
+        return f"model.tasks.{self.task}" if self.task else "model.tasks"
 
     @property
     def key(self) -> str:

@@ -62,7 +62,7 @@ def requests(tasks: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     for name, task in (tasks or {}).items():
         entry = _plain(task)
         cls = class_names.resolve(entry["class_path"], (object,), f"model.tasks.{name}.class_path")
-        found += [dataclasses.asdict(one) for one in cls.reads(**entry.get("init_args", {}))]
+        found += [dataclasses.asdict(one) | {"task": name} for one in cls.reads(**entry.get("init_args", {}))]
     return found
 
 

@@ -94,10 +94,10 @@ class Extractor:
         self.event = tuple(name for name in spec.event if name in self._jets.header.fields)
         if len(self.event) < len(spec.event):  # without all of its fields an event has no identity
             self.event = ()
-        own = (*([weight] if weight else []), *(part.by if part else ()))
         for reader in (self._jets, *self._streams.values()):
             reader.check(source)
-        source.require(self._jets.stream.name, own, "data.weight, data.split")
+        source.require(self._jets.stream.name, [weight] if weight else [], "data.weight")
+        source.require(self._jets.stream.name, part.by if part else (), "data.split")
         self.cells = CellFinder(spec.reweighting) if cells and labels and spec.reweighting is not None else None
         if self.cells is not None:
             source.require(self._jets.stream.name, self.cells.fields, "data.reweight")

@@ -147,7 +147,7 @@ def resolve_label(request: Request, config: Mapping[str, LabelConfig], source: S
     """
     header = source.header(request.stream)
     name = next((alias for alias in aliases(request.name) if alias in header.fields), request.name)
-    source.require(request.stream, [name], "model.tasks")
+    source.require(request.stream, [name], request.asked)
     if request.where is not None:
         asked = f"where of {request.stream}.{name}"
         Expression(request.where, asked).check(header.fields, f"dataset '{request.stream}' of {source.parts[0][0]}")

@@ -36,7 +36,7 @@ def draft_spec(config: DataConfig, source: Source) -> DataSpec:
     refuse_truth(inputs, source, config.requests, config.weight, config.allow_truth_inputs)
     _check_defaults(config.defaults, source, inputs)
     for request in config.requests:
-        source.require(request.stream, (), "model.tasks")
+        source.require(request.stream, (), request.asked)
     units = {name: units_of(source.header(name), source.attributes) for name in source.headers}
     names = dict.fromkeys([*inputs, *(request.stream for request in config.requests)])
     if config.global_stream not in names:

@@ -189,6 +189,15 @@ def test_null_removes_a_task(capsys):
             ["error: model.schedule: warmup must be a share of the steps in [0, 1), not 2"],
         ),
         (["--model.schedule.final=0"], ["error: model.schedule: final must be a factor in (0, 1], not 0"]),
+        (
+            ["--model.tasks.jets_classification.label=flavour_lable"],
+            ["did you mean 'flavour_label'", "(asked for in model.tasks.jets_classification)"],
+        ),
+        (["--data.weight=wieght"], ["no field 'wieght'", "(asked for in data.weight)"]),
+        (
+            ["--data.val=null", "--data.test=null", "--data.split={by: evntNumber, fractions: [0.8, 0.2, 0]}"],
+            ["did you mean 'eventNumber'", "(asked for in data.split)"],
+        ),
         (["--data.num_train=0"], ["data.num_train = 0: give at least 1 jet"]),
         (["--data.num_val=-3"], ["data.num_val = -3: give at least 1 jet"]),
         (["--data.num_test=0"], ["data.num_test = 0: give at least 1 jet"]),
