@@ -151,13 +151,10 @@ def _check_length(trainer: dict[str, Any]) -> None:
 
 
 def _check_optimizer(model: Model) -> None:
-    """Refuse arguments that the optimiser refuses before anything is written."""
-    from salt_like.training.optimisers import parameter_groups
+    """Refuse arguments with which optimiser or scheduler cannot make a step, before anything is written."""
+    from salt_like.training.optimisers import rehearse
 
-    try:
-        model.optimizer(parameter_groups(model))
-    except ValueError as error:
-        raise UserError(f"model.optimizer: {error}") from error
+    rehearse(model.optimizer, model.scheduler, model)
 
 
 def _of_early_stopping(error: RuntimeError) -> Exception:

@@ -226,7 +226,7 @@ class Model(LightningModule):
         """The configured scheduler; what it says about its arguments is for the user."""
         try:
             return factory(optimizer)
-        except (ValueError, TypeError, ZeroDivisionError) as error:
+        except Exception as error:
             raise UserError(
                 f"model.scheduler cannot be used with these arguments: {error}\n"
                 f"the training has {self.trainer.estimated_stepping_batches} optimiser steps; "

@@ -160,6 +160,11 @@ def test_null_removes_a_task(capsys):
         (["--resume=here"], ["--resume takes configuration and folder from the run"]),
         (["--name=a/b"], ["name = 'a/b'"]),
         (["--model.optimizer.lr=-1"], ["model.optimizer: Invalid learning rate: -1.0"]),
+        (
+            ["--model.scheduler={class_path: StepLR, init_args: {step_size: 0}}"],
+            ["model.scheduler: ZeroDivisionError: "],
+        ),
+        (["--model.optimizer.class_path=SparseAdam"], ["model.optimizer: RuntimeError: SparseAdam does not support"]),
         (["--keep_best=-1"], ["keep_best = -1"]),
         (["--run=/proc/nowhere/run"], ["/proc/nowhere"]),
         (["--seed=-1"], ["seed = -1: a seed is from 0"]),
@@ -209,6 +214,15 @@ def test_mistakes_get_a_short_message(tmp_path, monkeypatch, capsys, arguments, 
     message = fails([*SMALL, *arguments], capsys)
     for part in parts:
         assert part in message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_scheduler_that_cannot_be_built_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert dispatcher.main(["fit", *SMALL, "--model.scheduler={class_path: OneCycleLR, init_args: {max_lr: 1}}"]) == 2
+    message = capsys.readouterr().err
+    assert "error: model.scheduler cannot be used with these arguments" in message
+    assert "the training has 3 optimiser steps" in message
     assert not (tmp_path / "runs").exists()
 
 

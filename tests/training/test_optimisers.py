@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from salt_like.training.optimisers import make_optimizer, parameter_groups
+from salt_like.errors import UserError
+from salt_like.training.optimisers import make_optimizer, parameter_groups, rehearse
 
 
 def test_only_matrices_decay():
@@ -63,3 +64,27 @@ def test_what_the_configuration_says_stays(option):
 def test_an_optimiser_without_such_a_form_is_left_alone():
     optimizer = make_optimizer(torch.optim.RMSprop, nn.Linear(3, 4))
     assert not any("fused" in group for group in optimizer.param_groups)
+
+
+@pytest.mark.parametrize("kind", ["StepLR", "ReduceLROnPlateau"])
+def test_the_rehearsal_changes_nothing(kind):
+    layer = nn.Linear(2, 3)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    arguments = {"step_size": 1} if kind == "StepLR" else {}
+    scheduler = functools.partial(getattr(torch.optim.lr_scheduler, kind), **arguments)
+    rehearse(functools.partial(torch.optim.AdamW, lr=0.1), scheduler, layer)
+    for name, value in layer.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert all(parameter.grad is None for parameter in layer.parameters())
+
+
+def test_the_rehearsal_finds_what_only_a_step_shows():
+    layer = nn.Linear(2, 3, bias=False)
+    adam = functools.partial(torch.optim.AdamW, lr=0.1)
+    with pytest.raises(UserError, match=r"^model\.scheduler: ZeroDivisionError: integer"):
+        rehearse(adam, functools.partial(torch.optim.lr_scheduler.StepLR, step_size=0), layer)
+    with pytest.raises(UserError, match=r"^model\.optimizer: RuntimeError: SparseAdam does not support dense"):
+        rehearse(torch.optim.SparseAdam, None, layer)
+    with pytest.raises(UserError, match=r"^model\.optimizer: Invalid learning rate"):
+        rehearse(functools.partial(torch.optim.AdamW, lr=-1), None, layer)
+    rehearse(functools.partial(torch.optim.AdamW, lr=0.1, capturable=True), None, layer)  # its step needs a GPU
