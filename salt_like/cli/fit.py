@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +71,13 @@ def main(arguments: list[str]) -> int:
         return 0
     name = str(configuration.content.get("name", build.DEFAULT_NAME))
     resumed = None
-    if options.resume:
-        folder = Path(options.resume).absolute()
-        resumed = Resumed(Run(folder).checkpoint("last"))
-    else:
-        run_folder.choose(name, options.run)  # refused before the data are read
-    with shown():
+    with ExitStack() as stack, shown():
+        if options.resume:
+            folder = Path(options.resume).absolute()
+            stack.enter_context(run_folder.held(folder))
+            resumed = Resumed(Run(folder).checkpoint("last"))
+        else:
+            run_folder.choose(name, options.run)  # refused before the data are read
         wiring, resolved = build.resolve(configuration, *build.classes())
         if resumed is not None:
             resumed.check(resolved)
@@ -115,6 +117,7 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.callbacks import ProgressBar
 
+    from salt_like.callbacks.alive import SignsOfLife
     from salt_like.training import assemble, checkpoint
 
     spec = parsed.data.spec
@@ -133,12 +136,13 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
         configured["limit_val_batches"] = 0  # Lightning would warn about a list without loaders
         print("no validation files (data.val): no best checkpoint, `test` takes the last one", file=sys.stderr)
     own = _as_list(configured.pop("callbacks", []))
+    signs = SignsOfLife(run.folder / run_folder.LOCK)
     if configured.get("enable_progress_bar") is False or any(isinstance(one, ProgressBar) for one in own):
         usual = [one for one in usual if not isinstance(one, ProgressBar)]
     defaults = assemble.trainer_defaults()
     plugins = [*defaults.pop("plugins", []), *_as_list(configured.pop("plugins", []))]
     try:
-        return Trainer(**{**defaults, **configured}, callbacks=[*usual, *own], plugins=plugins)
+        return Trainer(**{**defaults, **configured}, callbacks=[*usual, signs, *own], plugins=plugins)
     except (ValueError, MisconfigurationException) as error:
         raise UserError(f"trainer: {str(error).strip()}") from error
 

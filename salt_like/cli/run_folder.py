@@ -13,12 +13,15 @@ from typing import Any
 import yaml
 
 from salt_like.atomic import write_atomically
+from salt_like.data.lock import Lock
 from salt_like.errors import UserError
 
 # Processes that the first one starts read from it which folder was chosen.
 HANDED_OVER = "SALT_LIKE_RUN"
 _WRITTEN = ("config.yaml", "spec.json")
 _RECORD = "run.json"  # written when the training begins
+LOCK = "training.lock"  # there while a training writes into the folder
+_STALE_AFTER = 1800.0  # seconds; preparing data and compiling give no sign of life
 _RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
 
 
@@ -75,11 +78,37 @@ def taken(name: str, wanted: str | None) -> Iterator[Path]:
     """
     folder, was_there = _claim(name, wanted) if is_first() else (choose(name, wanted), True)
     try:
-        yield folder
+        with held(folder):
+            yield folder
     except BaseException:
         if is_first() and not (folder / _RECORD).exists():
             _discard(folder, was_there)
         raise
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keeps other trainings out of a run's folder.
+
+    A lock that a process of this machine left behind does not count, nor one of another machine without a sign of life
+    for half an hour.
+
+    Args:
+        folder: Of the run.
+
+    Raises:
+        UserError: A training writes into the folder.
+    """
+    if not is_first():
+        yield
+        return
+    lock = Lock(folder / LOCK, _STALE_AFTER)
+    if not (lock.acquire() or lock.acquire()):  # the first try removes one that was left behind
+        raise UserError(
+            f"a training of this run is going on: {lock.owner()}\nwait for its end; if it has ended, remove {lock.path}"
+        )
+    with lock:
+        yield
 
 
 @contextlib.contextmanager

@@ -56,6 +56,11 @@ class Lock:
             self.path.unlink(missing_ok=True)
         self._token = ""
 
+    def owner(self) -> str:
+        """Who holds it, such as ``process 12 on host``, for messages."""
+        host, _, rest = self._read().partition(" ")
+        return f"process {rest.partition(' ')[0]} on {host}" if host and rest else "another process"
+
     def __enter__(self) -> Lock:
         return self
 

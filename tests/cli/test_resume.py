@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
 import torch
 from conftest import SAMPLES
 
+from salt_like.callbacks.alive import SignsOfLife
 from salt_like.cli import main as dispatcher
+from salt_like.cli import run_folder
 
 
 @pytest.fixture
@@ -39,6 +42,22 @@ def test_another_model_is_refused_and_nothing_changed(run, capsys, argument, par
     for part in parts:
         assert part in message
     assert contents(run) == before
+
+
+def test_a_second_continuation_is_refused_while_the_first_lives(run, capsys, monkeypatch):
+    with run_folder.held(run):
+        before = contents(run)
+        assert dispatcher.main(["fit", "--resume", str(run), "--trainer.max_epochs=2"]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith(f"error: a training of this run is going on: process {os.getpid()} on ")
+        assert len(message.splitlines()) == 2
+        assert contents(run) == before
+    signs = []
+    monkeypatch.setattr(SignsOfLife, "_sign", lambda self, _: signs.append(self.lock.exists()))
+    assert dispatcher.main(["--debug", "fit", "--resume", str(run), "--trainer.max_epochs=2"]) == 0
+    assert len(signs) == 5  # batches of training and validation
+    assert all(signs)
+    assert not (run / run_folder.LOCK).exists()
 
 
 def test_the_description_of_the_data_in_the_checkpoint_wins(run, capsys, recwarn):

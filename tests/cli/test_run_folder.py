@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,6 +83,43 @@ def test_a_continued_run_is_as_before_when_no_training_began(tmp_path, began):
     after = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert after == {"name": "after" if began else "before"}
     assert (tmp_path / "spec.json").exists() == began
+
+
+def test_one_training_in_a_folder_at_a_time(tmp_path, monkeypatch):
+    lock = tmp_path / run_folder.LOCK
+    with run_folder.held(tmp_path):
+        said = rf"going on: process {os.getpid()} on {socket.gethostname()}\n.*remove {lock}"
+        with pytest.raises(UserError, match=said), run_folder.held(tmp_path):
+            pytest.fail("held twice")
+        assert lock.exists()  # the refused one leaves it
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        with run_folder.held(tmp_path):  # further processes of the same training
+            pass
+        monkeypatch.delenv("LOCAL_RANK")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_run_is_held_while_it_trains(tmp_path):
+    refused = pytest.raises(UserError, match="a training of this run is going on")
+    with run_folder.taken("x", str(tmp_path / "mine")) as folder, refused, run_folder.held(folder):
+        pytest.fail("held twice")
+    assert not (folder / run_folder.LOCK).exists()
+
+
+def test_the_lock_of_a_training_that_was_killed_is_taken_over(tmp_path):
+    lock = tmp_path / run_folder.LOCK
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    lock.write_text(f"{socket.gethostname()} {ended.pid} token")
+    with run_folder.held(tmp_path):
+        assert lock.read_text().split()[1] == str(os.getpid())
+    lock.write_text("elsewhere 7 token")  # of another machine: after half an hour without a sign of life
+    with pytest.raises(UserError, match="process 7 on elsewhere"), run_folder.held(tmp_path):
+        pytest.fail("held twice")
+    stamp = lock.stat().st_mtime - 1801
+    os.utime(lock, (stamp, stamp))
+    with run_folder.held(tmp_path):
+        assert lock.read_text().split()[1] == str(os.getpid())
 
 
 def test_the_wanted_folder_may_be_empty_but_not_used(tmp_path):

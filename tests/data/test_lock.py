@@ -65,6 +65,13 @@ def test_a_process_of_another_user_counts_as_running(tmp_path, monkeypatch):
     assert [lock.acquire(), lock.acquire()] == [False, False]
 
 
+def test_the_owner_is_named(tmp_path):
+    path = tmp_path / "x.lock"
+    assert Lock(path).owner() == "another process"
+    left_by(path, "elsewhere", 7)
+    assert Lock(path).owner() == "process 7 on elsewhere"
+
+
 def test_signs_of_life(tmp_path, monkeypatch):
     path = tmp_path / "x.lock"
     lock = Lock(path)
