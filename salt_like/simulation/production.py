@@ -7,10 +7,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import accumulate
 from pathlib import Path
 
@@ -55,7 +55,9 @@ def produce(
         pool = pool_of(settings)
         if pool is not None:
             pool.save(parts.pool)
-    write(out, _simulated(parts, jets, settings, workers, report), jets, attributes(settings, jets))
+    # whatever ends the writing ends the workers at once, not when Python happens to drop the generator
+    with closing(_simulated(parts, jets, settings, workers, report)) as chunks:
+        write(out, chunks, jets, attributes(settings, jets))
     parts.remove()
 
 
@@ -80,7 +82,9 @@ def _needed(finished: dict[int, int], jets: int) -> int:
     return 0
 
 
-def _simulated(parts: Parts, jets: int, settings: Settings, workers: int, report: Report) -> Iterator[Streams]:
+def _simulated(
+    parts: Parts, jets: int, settings: Settings, workers: int, report: Report
+) -> Generator[Streams, None, None]:
     """Chunks in their order until there are enough jets; every one that was begun is finished, also after a failure.
 
     Each is handed over, to be compressed, as soon as those before it are there: the workers go on meanwhile.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import h5py
 import numpy as np
 import pytest
@@ -164,6 +166,30 @@ def test_chunks_are_written_while_others_are_made(chunks, tmp_path, monkeypatch)
     monkeypatch.setattr(production, "write", watched)
     produce(tmp_path / "jets.h5", 300, SETTINGS)
     assert given[:3] == [[0, 1], [0, 1, 2], [0, 1, 2, 3]], "not after all of them"
+
+
+def test_an_interrupted_writing_ends_the_workers_at_once(chunks, tmp_path, monkeypatch):
+    ended = []
+    executor = production._executor
+
+    @contextmanager
+    def watched(*arguments):
+        with executor(*arguments) as one:
+            try:
+                yield one
+            finally:
+                ended.append(True)
+
+    def interrupted(path, rows, *arguments):
+        next(rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(production, "_executor", watched)
+    monkeypatch.setattr(production, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        produce(tmp_path / "jets.h5", 300, SETTINGS)
+    assert ended == [True], "while the traceback still holds the chunks"
+    assert caught.value is not None
 
 
 def test_a_full_disk_loses_nothing(chunks, tmp_path, monkeypatch):
