@@ -13,19 +13,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from salt_like.batch import Batch
 from salt_like.blocks import Blocks, make_blocks
-
-try:
-    from salt_like import compiled
-except ImportError:  # torch before 2.4 has no operations of one's own: a compiled step then traces attention's steps
-    compiled = None  # type: ignore[assignment]
+from salt_like.rows import add_rows, compiled, inverse, take_rows
 
 
 class Layout(ABC):
@@ -268,7 +262,7 @@ class Packed(Layout):
         return torch.ones_like(self.segments, dtype=torch.bool)
 
     def sum(self, x: Tensor) -> Tensor:
-        return _add_rows(x, self.segments, self.offsets.shape[0] - 1)
+        return add_rows(x, self.segments, self.offsets.shape[0] - 1)
 
     def max(self, x: Tensor) -> Tensor:
         index = self.segments.reshape(-1, *[1] * (x.dim() - 1)).expand_as(x)
@@ -281,17 +275,17 @@ class Packed(Layout):
     def softmax(self, scores: Tensor) -> Tensor:
         largest = self.max(scores.detach()).index_select(0, self.segments)
         weights = (scores - largest).exp()
-        return weights / _take_rows(self.sum(weights), self.segments)
+        return weights / take_rows(self.sum(weights), self.segments)
 
     def spread(self, vectors: Tensor) -> Tensor:
-        return _take_rows(vectors, self.segments)
+        return take_rows(vectors, self.segments)
 
     def grids(self, x: Tensor) -> tuple[Tensor, ...]:
         # padding repeats some real constituent: finite values without a copy; grid_valid() says what is real
         _, indices = self._places()
         if self.total == 0:
             return tuple(x.new_zeros(*index.shape, *x.shape[1:]) for index in indices)
-        return tuple(_take_rows(x, index.flatten()).reshape(*index.shape, *x.shape[1:]) for index in indices)
+        return tuple(take_rows(x, index.flatten()).reshape(*index.shape, *x.shape[1:]) for index in indices)
 
     def grid_valid(self) -> tuple[Tensor, ...]:
         return tuple(
@@ -301,13 +295,13 @@ class Packed(Layout):
 
     def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
         flat = [grid.flatten(0, 1) for grid in grids]
-        return _take_rows(flat[0] if len(flat) == 1 else torch.cat(flat), self._places()[0])
+        return take_rows(flat[0] if len(flat) == 1 else torch.cat(flat), self._places()[0])
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.listed is None:
             raise ValueError("the batch lists no pairs for this stream: the task's `reads` must ask for them")
         first, second = self.listed.unbind()
-        return _take_rows(x, first), _take_rows(x, second), torch.ones_like(first, dtype=torch.bool)
+        return take_rows(x, first), take_rows(x, second), torch.ones_like(first, dtype=torch.bool)
 
     def pair_grids(self, flags: Tensor) -> tuple[Tensor, ...]:
         if self.listed is None:
@@ -333,7 +327,7 @@ class Packed(Layout):
         valid = slots < self.counts[:, None]
         ghost = torch.cat([x, x.new_zeros(1, *x.shape[1:])])
         index = torch.where(valid, self.offsets[:-1, None] + slots, self.total)
-        return _take_rows(ghost, index.flatten()).reshape(*index.shape, *x.shape[1:])
+        return take_rows(ghost, index.flatten()).reshape(*index.shape, *x.shape[1:])
 
     def merge(self, others: Sequence[Layout]) -> tuple[Layout, tuple[Tensor, ...]]:
         parts = [self, *(layout for layout in others if isinstance(layout, Packed))]
@@ -348,10 +342,10 @@ class Packed(Layout):
         return Packed(offsets, sum(part.total for part in parts), longest, self.buckets), tuple(where)
 
     def place(self, parts: Sequence[Tensor], where: Sequence[Tensor]) -> Tensor:
-        return _take_rows(torch.cat(list(parts)), _inverse(torch.cat(list(where))))
+        return take_rows(torch.cat(list(parts)), inverse(torch.cat(list(where))))
 
     def take(self, x: Tensor, where: Tensor) -> Tensor:
-        return _take_rows(x, where)
+        return take_rows(x, where)
 
     def constant(self, number: int) -> Layout:
         jets = self.offsets.shape[0] - 1
@@ -431,19 +425,6 @@ class Tokens:
         return Tokens(values, self.layout, self.parts)
 
 
-def _take_rows(x: Tensor, index: Tensor) -> Tensor:
-    if compiled is not None and x.is_floating_point() and torch.compiler.is_compiling():
-        return compiled.take_rows(x, index)
-    return x.index_select(0, index)
-
-
-def _add_rows(x: Tensor, index: Tensor, number: int) -> Tensor:
-    if compiled is not None and torch.compiler.is_compiling():
-        added: Tensor = compiled.add_rows(x, index, number)
-        return added
-    return x.new_zeros(number, *x.shape[1:]).index_add(0, index, x)
-
-
 def layout_of(batch: Batch, stream: str) -> Layout:
     """The layout of one stream of constituents of a batch."""
     if stream in batch.valid:
@@ -504,71 +485,3 @@ def _triangle(number: int, device: torch.device) -> tuple[Tensor, Tensor]:
     # float32 is exact as long as 8 times the rank is below 2**24, that is up to 2000 slots
     larger = ((1 + (1 + 8 * rank).float().sqrt()) / 2).floor().long()
     return rank - larger * (larger - 1) // 2, larger
-
-
-def _inverse(permutation: Tensor) -> Tensor:
-    if compiled is not None and torch.compiler.is_compiling():
-        inverted: Tensor = compiled.invert(permutation)
-        return inverted
-    places = torch.arange(permutation.shape[0], device=permutation.device)
-    return torch.empty_like(permutation).index_copy(0, permutation, places)
-
-
-def partition(counts: Tensor, number: int) -> tuple[Tensor, ...]:
-    """Group jets by multiplicity so that attention over padded grids wastes little.
-
-    Args:
-        counts: Constituents of each jet over all streams, ``(B,)``.
-        number: Number of groups; with few jets some may be empty.
-
-    Returns:
-        Indices of the jets in each group, fewest constituents first.
-    """
-    order, edges = partition_batches(counts.numpy(), np.array([0, counts.shape[0]]), number)
-    return tuple(torch.tensor_split(torch.from_numpy(order), edges[1:-1].tolist()))
-
-
-def partition_batches(
-    counts: NDArray[np.int64], batches: NDArray[np.int64], number: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`partition` of several batches at once, which takes little longer than that of one.
-
-    Args:
-        counts: Constituents of each jet over all streams, ``(N,)``.
-        batches: First jet of each batch, and `N`, ``(K + 1,)``; no batch is empty.
-        number: Number of groups of a batch.
-
-    Returns:
-        Jets in the order of their groups, counted from the beginning of their batch, ``(N,)``; and where in it the
-        groups of all batches begin, and `N`, ``(K number + 1,)``.
-    """
-    sizes = np.diff(batches)
-    # batch after batch, in each by multiplicity; sorting small types is faster
-    key = counts + np.arange(len(sizes)).repeat(sizes) * (counts.max() + 1)
-    order = key.astype(np.min_scalar_type(key[-1] + counts.max())).argsort(kind="stable")
-    # equal shares of the work, which grows with the square of the multiplicity, rather than of the jets
-    work = np.square(counts.take(order) + 2).cumsum()
-    before = np.concatenate([[0], work])[batches]
-    # where the work reaches a share: whole numbers, so the share may be rounded up
-    shares = np.ceil(np.diff(before)[:, None] * np.arange(1.0, number) / number).astype(np.int64)
-    inner = work.searchsorted(shares + before[:-1, None])
-    edges = np.append(np.concatenate([batches[:-1, None], inner], 1).ravel(), batches[-1])
-    return order - batches[:-1].repeat(sizes), edges
-
-
-def list_pairs(counts: Tensor) -> Tensor:
-    """Packed positions of both ends of every unordered pair of constituents of the same jet, ``(2, P)``.
-
-    A jet's pairs stand in the order (0, 1), (0, 2), (1, 2), (0, 3), ...
-    """
-    # NumPy's: torch takes twice as long for the few microseconds of work of each step
-    number = counts.numpy()
-    ends = number.cumsum()
-    constituents = np.arange(number.sum())
-    first = (ends - number).repeat(number)  # of the jet of each constituent
-    slots = constituents - first
-    # each constituent is the larger end of as many pairs as there are constituents of its jet before it
-    before = slots.cumsum() - slots
-    pairs = np.stack([first - before, constituents]).repeat(slots, 1)
-    pairs[0] += np.arange(pairs.shape[1])
-    return torch.from_numpy(pairs)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from salt_like.sets import Layout, Packed, Padded, Tokens, partition
+from salt_like.grouping import partition
+from salt_like.sets import Layout, Packed, Padded, Tokens
 
 LAYOUTS = ("packed", "buckets", "padded", "garbage")
 COUNTS = (3, 0, 7, 1, 4, 0, 12, 2, 2, 5)
@@ -69,3 +70,11 @@ def randomise(module: nn.Module, seed: int = 1) -> nn.Module:
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.copy_(0.3 * noise + (0.5 if parameter.dim() == 1 else 0.0))
     return module
+
+
+def brute_pairs(counts):
+    """Packed positions of both ends of every pair, one after the other."""
+    first = 0
+    for count in counts.tolist():
+        yield from ((first + i, first + j) for j in range(count) for i in range(j))
+        first += count

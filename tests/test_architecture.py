@@ -17,8 +17,9 @@ PACKAGE = Path(salt_like.__file__).parent
 LAYERS = [
     {"version", "errors", "atomic", "reweighting"},
     {"spec", "batch"},
-    {"blocks"},
+    {"blocks", "grouping"},
     {"compiled"},
+    {"rows"},
     {"sets"},
     {"data", "nn"},
     {"tokenizers", "encoders", "tasks"},
@@ -34,7 +35,9 @@ LIBRARY = {
     "spec",
     "batch",
     "blocks",
+    "grouping",
     "compiled",
+    "rows",
     "sets",
     "nn",
     "tokenizers",
@@ -128,7 +131,7 @@ def test_the_engines_of_the_simulation_are_imported_in_one_file_and_only_when_us
 
 def test_importing_seeds_nothing_and_nothing_runs_git():
     modules = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in sources()]
-    modules.remove("salt_like.compiled")  # imported by salt_like.sets, where torch is new enough for it
+    modules.remove("salt_like.compiled")  # imported by salt_like.rows, where torch is new enough for it
     code = (
         "import importlib, random, jsonargparse, lightning, numpy, torch, torch_geometric, torchmetrics\n"
         "def state(): return torch.get_rng_state().tolist(), str(numpy.random.get_state()), random.getstate()\n"

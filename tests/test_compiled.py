@@ -5,7 +5,8 @@ import torch
 
 compiled = pytest.importorskip("salt_like.compiled", reason="torch before 2.4 has no operations of one's own")
 
-from salt_like.sets import Packed, partition, self_attention  # noqa: E402 - after the skip
+from salt_like.grouping import partition  # noqa: E402 - after the skip
+from salt_like.sets import Packed, self_attention  # noqa: E402
 
 
 def ragged(jets: int, seed: int, buckets: int = 4):

@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts import COUNTS, LAYOUTS, arrange, make_layout, make_tokens, packed_values
+from layouts import COUNTS, LAYOUTS, arrange, brute_pairs, make_layout, make_tokens, packed_values
 
 from salt_like import sets
 from salt_like.batch import Batch
-from salt_like.sets import Packed, Padded, Tokens, layout_of, list_pairs, partition
+from salt_like.grouping import list_pairs, partition
+from salt_like.sets import Packed, Padded, Tokens, layout_of
 
 EMPTY = (0, 0, 0)
 
@@ -141,24 +142,6 @@ def test_to_padded(kind, counts, length):
     gradients_agree(x, layout.to_padded(arranged, length), expected)
 
 
-def brute_pairs(counts):
-    first = 0
-    for count in counts.tolist():
-        yield from ((first + i, first + j) for j in range(count) for i in range(j))
-        first += count
-
-
-def test_list_pairs(counts):
-    assert [tuple(pair) for pair in list_pairs(counts).T.tolist()] == list(brute_pairs(counts))
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 70), max_size=30))
-def test_list_pairs_of_any_jets(counts):
-    pairs = list_pairs(torch.tensor(counts, dtype=torch.int64))
-    assert [tuple(pair) for pair in pairs.T.tolist()] == list(brute_pairs(torch.tensor(counts)))
-
-
 def test_pairs(kind, counts):
     x = values(counts, 2)
     layout = make_layout(kind, counts, listed=list_pairs(counts))
@@ -171,23 +154,6 @@ def test_pairs(kind, counts):
 def test_pairs_that_no_one_asked_for():
     with pytest.raises(ValueError, match="must ask for them"):
         make_layout("packed", torch.tensor([2])).pairs(torch.zeros(2, 1))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 9))
-def test_partition_is_a_partition_in_order(counts, number):
-    counts = torch.tensor(counts)
-    groups = partition(counts, number)
-    assert len(groups) == number
-    assert sorted(torch.cat(groups).tolist()) == list(range(len(counts)))
-    ordered = counts[torch.cat(groups)]
-    assert (ordered[1:] >= ordered[:-1]).all()
-
-
-def test_partition_saves_slots():
-    counts = torch.poisson(torch.full((500,), 8.0), generator=torch.Generator().manual_seed(0)).long()
-    slots = sum(len(group) * int(counts[group].max()) for group in partition(counts, 8) if len(group))
-    assert slots < 0.75 * len(counts) * int(counts.max())
 
 
 def reference_attention(qkv, counts, bias=None):

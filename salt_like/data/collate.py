@@ -15,7 +15,7 @@ from salt_like.batch import Batch
 from salt_like.data.columns import Columns
 from salt_like.data.shuffle import grouped
 from salt_like.errors import UserError
-from salt_like.sets import list_pairs, partition_batches
+from salt_like.grouping import list_pairs, partition_batches
 from salt_like.spec import DataSpec, Label
 
 Array = NDArray[Any]
