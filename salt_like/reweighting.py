@@ -83,6 +83,9 @@ class Reweighting:
         """Weight of each cell, and 1 at the end, where the cell -1 finds it; ``(cells + 1,)``."""
         return np.array([*self.weights, 1.0])
 
+    def __str__(self) -> str:
+        return f"{self.mode} in {' and '.join(self.variables)}, target {self.target}"
+
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Reweighting:
         """From plain data, lists in place of tuples accepted."""

@@ -77,8 +77,11 @@ class Contents:
 
     def attributes(self) -> dict[str, Any]:
         """For the root of the HDF5 file; what is nested is JSON."""
-        # inputs of constituents and weights of training are left out: HDF5 gives all attributes together 64 kB
+        # inputs of constituents and the numbers of weights are left out: HDF5 gives all attributes together 64 kB
         short = tuple(one if one.is_global else replace(one, variables=()) for one in self.spec.streams)
+        weights = self.spec.reweighting and replace(
+            self.spec.reweighting, weights=(), summary=(), unplaced=0, undivided=()
+        )
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -90,7 +93,7 @@ class Contents:
             "labelled": self.labelled,
             "weight": self.weight or "",
             "generator": self.generator,
-            "spec": json.dumps(replace(self.spec, streams=short, reweighting=None).to_dict()),
+            "spec": json.dumps(replace(self.spec, streams=short, reweighting=weights).to_dict()),
             "tasks": json.dumps([asdict(task) for task in self.tasks]),
             "class_fractions": json.dumps(self.class_fractions()),
         }

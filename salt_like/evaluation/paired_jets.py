@@ -19,6 +19,7 @@ from salt_like.evaluation.working_points import EFFICIENCIES
 
 CROSS_ENTROPY = "cross-entropy"
 SHOWN = (0.70, 0.77, 0.85)  # working points of a short table
+SAME_FRACTION = 0.01  # class fractions of two trainings that differ by less are taken for the same
 
 
 class Tagger:
@@ -183,10 +184,32 @@ def _prior(side: Tagger) -> dict[str, float]:
     return prior_of(side.task, side.classes)
 
 
+def _trained_otherwise(first: Tagger, second: Tagger) -> list[str]:
+    """What else than the tagger makes cross-entropies differ: jets that counted otherwise in the two trainings."""
+    found = []
+    sides = [label_of(side.file, side.task, "class").prior for side in (first, second)]
+    if all(sides) and not first.task.prior and np.abs(np.subtract(*sides)).max() > SAME_FRACTION:
+        index = int(np.abs(np.subtract(*sides)).argmax())
+        found.append(
+            f"cross-entropies hold for the class fractions of each training ({first.classes[index]}: "
+            f"{sides[0][index]:.3f} for A, {sides[1][index]:.3f} for B): `train test --prior` makes them comparable"
+        )
+    weights = [side.file.contents.spec.reweighting for side in (first, second)]
+    kinds = ["none" if one is None else str(one) for one in weights]
+    if weights[0] != weights[1]:
+        what = f"{kinds[0]} for A, {kinds[1]} for B" if kinds[0] != kinds[1] else f"{kinds[0]}, in other bins"
+        found.append(
+            f"not the same weights by class and kinematics ({what}): part of any difference of cross-entropies"
+        )
+    return found
+
+
 def _notes(first: Tagger, second: Tagger) -> list[str]:
     notes = []
     if _prior(first) != _prior(second):
         notes.append("probabilities for different class fractions: cross-entropies are not compared")
+    else:
+        notes += _trained_otherwise(first, second)
     for name, one in first.discriminants.items():
         other = second.discriminants.get(name)
         if other is None:

@@ -16,6 +16,7 @@ from salt_like.evaluation.paired import Compared
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.reader import PredictionFile
 from salt_like.evaluation.resampling import Interval
+from salt_like.reweighting import Reweighting
 from salt_like.spec import DataSpec, Discriminant, Label, Output, Stream, Variable
 
 CLASSES = ("ujets", "cjets", "bjets")
@@ -63,6 +64,42 @@ def file(path: Path, model: str = "m", power: float = 1.5, seed: int = 1, rows: 
 
 def named(found: Comparison) -> dict[str, Compared]:
     return {one.name: one for one in (*found.ratios, *found.differences)}
+
+
+def weighted(**changes: object) -> DataSpec:
+    weights = Reweighting("flavour", CLASSES, ("pt",), ((20, 50, 250),), weights=(1.0,) * 6)
+    return replace(contents("m").spec, reweighting=replace(weights, **changes))
+
+
+@pytest.mark.parametrize(
+    ("spec", "notes"),
+    [
+        (contents("m").spec, []),
+        (weighted(), ["(none for A, weights in pt, target mean for B): part of any difference of cross-entropies"]),
+        (
+            replace(contents("m").spec, labels=(replace(contents("m").spec.labels[0], prior=(0.2, 0.5, 0.3)),)),
+            ["class fractions of each training (ujets: 0.400 for A, 0.200 for B): `train test --prior` makes them"],
+        ),
+        (
+            replace(contents("m").spec, labels=(replace(contents("m").spec.labels[0], prior=(0.404, 0.3, 0.296)),)),
+            [],
+        ),
+    ],
+)
+def test_trainings_in_which_jets_counted_otherwise(tmp_path: Path, spec: DataSpec, notes: list[str]) -> None:
+    found = compare(file(tmp_path / "a.h5"), file(tmp_path / "b.h5", spec=spec), resamples=20)
+    assert len(found.notes) == len(notes)
+    for note, expected in zip(found.notes, notes, strict=True):
+        assert expected in note
+    assert "cross-entropy" in named(found)
+
+
+def test_trainings_with_weights_in_other_bins(tmp_path: Path) -> None:
+    one = file(tmp_path / "a.h5", spec=weighted())
+    assert compare(one, file(tmp_path / "b.h5", spec=weighted()), resamples=20).notes == ()
+    other = file(tmp_path / "c.h5", spec=weighted(edges=((20, 100, 250),)))
+    (note,) = compare(one, other, resamples=20).notes
+    assert "(weights in pt, target mean, in other bins)" in note
 
 
 def test_against_itself_everything_is_exactly_equal(tmp_path: Path) -> None:
