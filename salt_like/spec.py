@@ -17,7 +17,7 @@ from salt_like.reweighting import Reweighting
 SCHEMA_VERSION = 1
 
 LabelKind = Literal["class", "real", "index"]
-OutputKind = Literal["probability", "value", "sigma", "index", "embedding"]
+OutputKind = Literal["probability", "discriminant", "value", "sigma", "index", "embedding"]
 
 
 class SpecError(ValueError):
@@ -194,7 +194,7 @@ class Output:
     Args:
         stream: Stream whose rows it describes.
         field: Name without the model's prefix, such as ``pb`` or ``VertexIndex``.
-        kind: ``"probability"``, ``"value"``, ``"sigma"``, ``"index"`` or ``"embedding"``.
+        kind: ``"probability"``, ``"discriminant"``, ``"value"``, ``"sigma"``, ``"index"`` or ``"embedding"``.
         unit: Unit of a value or a width, empty otherwise.
         of_class: Class that a probability belongs to, empty otherwise.
     """

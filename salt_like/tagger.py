@@ -13,8 +13,9 @@ from salt_like.encoders import Encoder, Transformer
 from salt_like.nn.inputs import InputNorm
 from salt_like.nn.pooling import AttentionPooling, Pooling
 from salt_like.sets import Layout, Tokens, layout_of
-from salt_like.spec import DataSpec, Output
+from salt_like.spec import DataSpec, Discriminant, Output
 from salt_like.tasks import Task
+from salt_like.tasks.discriminants import discriminant
 from salt_like.tokenizers import DenseTokenizer, Tokenizer
 
 
@@ -95,6 +96,7 @@ class Tagger(nn.Module):
         for name, task in tasks.items():
             with _named(f"task '{name}'"):
                 self.tasks[name] = task(spec, token_dim, pooled_dim)
+        self.discriminants = self._discriminants()
         self._refuse_ambiguous_outputs()
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -132,6 +134,8 @@ class Tagger(nn.Module):
         predictions: dict[Output, Tensor] = {}
         for name in self.tasks:
             predictions.update(self.task(name).predict(logits[name], batch))
+        for output, (name, combined) in self.discriminants.items():
+            predictions[output] = discriminant(self.task(name).log_probabilities(logits[name]), combined)
         return predictions
 
     def task(self, name: str) -> Task:
@@ -141,14 +145,26 @@ class Tagger(nn.Module):
     @property
     def outputs(self) -> tuple[Output, ...]:
         """Everything that `predict` returns, in order."""
-        return tuple(output for name in self.tasks for output in self.task(name).outputs)
+        return (*(output for name in self.tasks for output in self.task(name).outputs), *self.discriminants)
+
+    def _discriminants(self) -> dict[Output, tuple[str, Discriminant]]:
+        """Those of the description, each with the first task of the jets that knows all its classes."""
+        classes = {
+            name: {output.of_class for output in self.task(name).outputs}
+            for name in self.tasks
+            if self.task(name).is_global
+        }
+        found = {}
+        for one in self.spec.discriminants:
+            task = next((name for name, known in classes.items() if {one.signal, *one.background} <= known), None)
+            if task is not None:
+                found[Output(self.spec.global_stream.name, one.name, "discriminant")] = (task, one)
+        return found
 
     def _refuse_ambiguous_outputs(self) -> None:
+        said = [(f"task '{name}'", output) for name in self.tasks for output in self.task(name).outputs]
         owners: dict[tuple[str, str], str] = {}
-        for name in self.tasks:
-            for output in self.task(name).outputs:
-                other = owners.setdefault((output.stream, output.field), name)
-                if other != name:
-                    raise ValueError(
-                        f"tasks '{other}' and '{name}' both have an output '{output.field}' of stream '{output.stream}'"
-                    )
+        for name, output in [*said, *((f"discriminant '{one.field}'", one) for one in self.discriminants)]:
+            other = owners.setdefault((output.stream, output.field), name)
+            if other != name:
+                raise ValueError(f"{other} and {name} both have an output '{output.field}' of stream '{output.stream}'")

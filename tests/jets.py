@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from salt_like.batch import Batch
-from salt_like.sets import list_pairs, partition
+from salt_like.grouping import list_pairs, partition
 from salt_like.spec import DataSpec, Label, Stream, Variable
 
 FLAVOURS = ("ujets", "cjets", "bjets", "taujets")

@@ -198,7 +198,7 @@ def test_refuses_what_cannot_be():
         Tagger(described, 8, {"flavour": FLAVOUR}, encoder=partial(Transformer, layers=0))
     with pytest.raises(ValueError, match="^task 'flavour': weight must be at least 0 and finite, got nan"):
         Tagger(described, 8, {"flavour": partial(FLAVOUR, weight=math.nan)})
-    with pytest.raises(ValueError, match="tasks 'a' and 'b' both have an output 'pu' of stream 'jets'"):
+    with pytest.raises(ValueError, match="task 'a' and task 'b' both have an output 'pu' of stream 'jets'"):
         Tagger(described, 8, {"a": FLAVOUR, "b": FLAVOUR})
 
 

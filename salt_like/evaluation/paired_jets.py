@@ -187,13 +187,15 @@ def _prior(side: Tagger) -> dict[str, float]:
 def _trained_otherwise(first: Tagger, second: Tagger) -> list[str]:
     """What else than the tagger makes cross-entropies differ: jets that counted otherwise in the two trainings."""
     found = []
-    sides = [label_of(side.file, side.task, "class").prior for side in (first, second)]
-    if all(sides) and not first.task.prior and np.abs(np.subtract(*sides)).max() > SAME_FRACTION:
-        index = int(np.abs(np.subtract(*sides)).argmax())
-        found.append(
-            f"cross-entropies hold for the class fractions of each training ({first.classes[index]}: "
-            f"{sides[0][index]:.3f} for A, {sides[1][index]:.3f} for B): `train test --prior` makes them comparable"
-        )
+    one, other = (label_of(side.file, side.task, "class").prior for side in (first, second))
+    if one and other and not first.task.prior:
+        change = np.abs(np.subtract(one, other))
+        index = int(change.argmax())
+        if change[index] > SAME_FRACTION:
+            found.append(
+                f"cross-entropies hold for the class fractions of each training ({first.classes[index]}: "
+                f"{one[index]:.3f} for A, {other[index]:.3f} for B): `train test --prior` makes them comparable"
+            )
     weights = [side.file.contents.spec.reweighting for side in (first, second)]
     kinds = ["none" if one is None else str(one) for one in weights]
     if weights[0] != weights[1]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -14,6 +15,11 @@ from salt_like.batch import Batch
 from salt_like.nn.dense import Dense
 from salt_like.sets import Layout, Tokens, layout_of
 from salt_like.spec import DataSpec, Output, Request
+
+
+def at_least_float(logits: Tensor) -> Tensor:
+    """What mixed precision has left in half precision in single, for everything that is said and for losses."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 class Task(nn.Module, ABC):
@@ -106,6 +112,11 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def metrics(self) -> dict[str, Metric]:
         """New metrics, each updated by ``metric.update(logits, batch)``."""
+
+    def log_probabilities(self, logits: Tensor) -> dict[str, Tensor]:
+        """Logarithms of the predicted probabilities by class, shaped as an output; empty for a task without classes."""
+        del logits
+        return {}
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Mean loss of the rows with a target; 0 with zero gradient when there are none."""

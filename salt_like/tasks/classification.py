@@ -14,7 +14,7 @@ from salt_like.batch import Batch
 from salt_like.nn.checks import fraction
 from salt_like.sets import Tokens
 from salt_like.spec import DataSpec, Label, Output, Request
-from salt_like.tasks.base import Task
+from salt_like.tasks.base import Task, at_least_float
 from salt_like.tasks.metrics import Accuracy, AreaUnderCurve, MacroF1, MajorityAccuracy
 from salt_like.tasks.priors import adjusted, given_prior, trained_prior
 
@@ -133,11 +133,10 @@ class Classification(Task):
 
     def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
         del batch
-        values = logits.float()
-        wanted = self.prior or self.trained_prior
-        if self.temperature != 1 or wanted != self.trained_prior:
-            values = adjusted(values, self.trained_prior, wanted, self.temperature)
-        return dict(zip(self.outputs, values.softmax(-1).unbind(-1), strict=True))
+        return dict(zip(self.outputs, self._deployed(logits).softmax(-1).unbind(-1), strict=True))
+
+    def log_probabilities(self, logits: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.label.classes, self._deployed(logits).log_softmax(-1).unbind(-1), strict=True))
 
     def metrics(self) -> dict[str, Metric]:
         label = self.label
@@ -147,6 +146,14 @@ class Classification(Task):
             "macro_f1": MacroF1(label),
             "auc": AreaUnderCurve(label),
         }
+
+    def _deployed(self, logits: Tensor) -> Tensor:
+        """Logits with the temperature, and for the class fractions, of predictions."""
+        values = at_least_float(logits)
+        wanted = self.prior or self.trained_prior
+        if self.temperature != 1 or wanted != self.trained_prior:
+            values = adjusted(values, self.trained_prior, wanted, self.temperature)
+        return values
 
 
 def short_name(name: str) -> str:

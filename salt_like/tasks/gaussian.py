@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from salt_like.batch import Batch
 from salt_like.spec import Label, Output
+from salt_like.tasks.base import at_least_float
 from salt_like.tasks.metrics import PullMean, PullWidth
 from salt_like.tasks.regression import RealTask
 from salt_like.tasks.targets import sigma_of
@@ -40,7 +41,7 @@ class GaussianRegression(RealTask):
         return 0.5 * ((targets - mean) / sigma).square() + sigma.log() + 0.5 * math.log(2 * math.pi)
 
     def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
-        means, sigmas = _mean_and_sigma(logits.float())
+        means, sigmas = _mean_and_sigma(at_least_float(logits))
         values = []
         for column, target in enumerate(self.targets):
             mean, sigma = means[..., column], sigmas[..., column]

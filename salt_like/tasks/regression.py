@@ -13,7 +13,7 @@ from torchmetrics import Metric
 from salt_like.batch import Batch
 from salt_like.sets import Tokens
 from salt_like.spec import DataSpec, Label, Output, Request
-from salt_like.tasks.base import Task
+from salt_like.tasks.base import Task, at_least_float
 from salt_like.tasks.metrics import Bias, MeanAbsoluteError, RootMeanSquare
 from salt_like.tasks.targets import Scale, Target
 
@@ -180,5 +180,5 @@ class Regression(RealTask):
         return F.huber_loss(logits, targets, reduction="none", delta=self.huber_delta)
 
     def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
-        columns = zip(self.outputs, self.targets, logits.float().unbind(-1), strict=True)
+        columns = zip(self.outputs, self.targets, at_least_float(logits).unbind(-1), strict=True)
         return {output: target.physical(value, batch) for output, target, value in columns}

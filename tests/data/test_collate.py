@@ -12,7 +12,8 @@ from packed_jets import CAPACITY, SPEC, make_columns
 from salt_like.batch import Batch
 from salt_like.data.collate import Collator, collate
 from salt_like.errors import UserError
-from salt_like.sets import layout_of, partition_batches
+from salt_like.grouping import partition_batches
+from salt_like.sets import layout_of
 
 
 @pytest.mark.parametrize("buckets", [1, 3, 8])

@@ -7,7 +7,8 @@ from torch import nn
 
 from salt_like.blocks import SIDE
 from salt_like.encoders import REGISTERS, DeepSets, Transformer
-from salt_like.sets import Packed, Tokens, partition
+from salt_like.grouping import partition
+from salt_like.sets import Packed, Tokens
 
 
 def tokens_of(kind="padded", dim=8, dtype=torch.float64):

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from salt_like.batch import Batch
-from salt_like.sets import Tokens, layout_of, list_pairs, partition
+from salt_like.grouping import list_pairs, partition
+from salt_like.sets import Tokens, layout_of
 from salt_like.spec import DataSpec, Label, Stream, Variable
 from salt_like.tasks import Classification, GaussianRegression, Regression, Task, Vertexing
 

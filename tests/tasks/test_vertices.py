@@ -6,7 +6,8 @@ import torch
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from salt_like.sets import Layout, Packed, Padded, list_pairs, partition
+from salt_like.grouping import list_pairs, partition
+from salt_like.sets import Layout, Packed, Padded
 from salt_like.tasks.vertices import vertices
 
 
