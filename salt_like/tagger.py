@@ -49,6 +49,10 @@ class Tagger(nn.Module):
 
     Raises:
         ValueError: No input at all, a tokenizer for a stream that is not an input, or two outputs of one name.
+
+    Attributes:
+        pooled_dim: Width of the vector of a jet.
+        discriminants: What is said of the jets besides, with the task and the classes that it combines.
     """
 
     def __init__(
@@ -91,16 +95,21 @@ class Tagger(nn.Module):
         with _named("pooling"):
             self.pooling = pooling(self.encoder.dim) if self.encoder else None
         token_dim = self.encoder.dim if self.encoder else dim
-        pooled_dim = (self.pooling.dim if self.pooling else 0) + (dim if self.joined else 0)
+        self.pooled_dim = (self.pooling.dim if self.pooling else 0) + (dim if self.joined else 0)
         self.tasks = nn.ModuleDict()
         for name, task in tasks.items():
             with _named(f"task '{name}'"):
-                self.tasks[name] = task(spec, token_dim, pooled_dim)
+                self.tasks[name] = task(spec, token_dim, self.pooled_dim)
         self.discriminants = self._discriminants()
         self._refuse_ambiguous_outputs()
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Logits of every task."""
+        tokens, pooled = self.encode(batch)
+        return {name: task(tokens, pooled) for name, task in self.tasks.items()}
+
+    def encode(self, batch: Batch) -> tuple[Tokens | None, Tensor]:
+        """What tasks read: constituents that have seen each other, if there are any, and one vector per jet."""
         layouts = {stream.name: layout_of(batch, stream.name) for stream in self.spec.set_streams}
         # what stands at padding is not to be trusted, and must not overflow on the way either
         raw = {
@@ -108,8 +117,7 @@ class Tagger(nn.Module):
         }
         inputs = {name: norm(raw[name]) for name, norm in self.norms.items()}
         tokens = self.encoder(self.tokenize(inputs, layouts)) if self.encoder else None
-        pooled = self.pool(tokens, inputs)
-        return {name: task(tokens, pooled) for name, task in self.tasks.items()}
+        return tokens, self.pool(tokens, inputs)
 
     def tokenize(self, inputs: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> Tokens:
         """Embed the normalised constituents of every stream and put them together, jet by jet."""
@@ -130,13 +138,17 @@ class Tagger(nn.Module):
 
     def predict(self, batch: Batch) -> dict[Output, Tensor]:
         """Everything the tagger says, as probabilities and in physical units."""
-        logits = self(batch)
-        predictions: dict[Output, Tensor] = {}
-        for name in self.tasks:
-            predictions.update(self.task(name).predict(logits[name], batch))
+        return self.said(self(batch), batch)
+
+    def said(self, logits: Mapping[str, Tensor], batch: Batch) -> dict[Output, Tensor]:
+        """What the logits of some or all tasks mean, as probabilities and in physical units."""
+        found: dict[Output, Tensor] = {}
+        for name, values in logits.items():
+            found.update(self.task(name).predict(values, batch))
         for output, (name, combined) in self.discriminants.items():
-            predictions[output] = discriminant(self.task(name).log_probabilities(logits[name]), combined)
-        return predictions
+            if name in logits:
+                found[output] = discriminant(self.task(name).log_probabilities(logits[name]), combined)
+        return found
 
     def task(self, name: str) -> Task:
         """The task of this name."""

@@ -28,6 +28,7 @@ LAYERS = [
     {"figures"},
     {"simulation"},
     {"loading"},
+    {"export"},
     {"cli"},
 ]
 LIBRARY = {

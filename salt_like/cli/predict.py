@@ -42,6 +42,11 @@ def add_common(made: command_line.Parser) -> None:
     made.add_argument("--salt_mask", action="store_true", help="add Salt's `mask` (True = padding) to constituents")
     made.add_argument("--batch_size", type=positive, default=1000, metavar="JETS", help="jets computed together")
     made.add_argument("--device", metavar="cpu|cuda", help="where to compute; by default a GPU where there is one")
+    add_calibration(made)
+
+
+def add_calibration(made: command_line.Parser) -> None:
+    """Options about temperatures and class fractions."""
     made.add_argument(
         "--calibration",
         choices=["run", "none"],

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str) -> Iterator[Callable[..., None]]:
     """A bar on the terminal, nothing when piped.
 
     Args:
         what: What is being done.
 
     Yields:
-        To be called with the number of rows done and the number of rows in total.
+        To be called with the number of rows done, the number of rows in total, and what is being done if it changed.
     """
     if not sys.stderr.isatty():
         yield lambda *_: None
@@ -27,7 +27,32 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def report(done: int, total: int, now: str = what) -> None:
+            bar.update(task, completed=done, total=total, description=now)
+
+        yield report
+
+
+@contextlib.contextmanager
+def stages(number: int) -> Iterator[Callable[[str], None]]:
+    """What is being done and how many of the steps are behind, on the terminal; nothing when piped.
+
+    Args:
+        number: Number of steps.
+
+    Yields:
+        To be called with the name of each step when it begins.
+    """
+    done = -1
+    with progress("") as report:
+
+        def begin(what: str) -> None:
+            nonlocal done
+            done += 1
+            report(done, number, what)
+
+        yield begin
 
 
 @contextlib.contextmanager
