@@ -269,5 +269,5 @@ def _resolved(name: str, model: str, known: Collection[str], option: str) -> str
 
 
 def _prefixed(new: str, model: str, old: Collection[str], known: Collection[str]) -> str:
-    """A new name, with the model's in front where the old ones were written without it."""
-    return new if any(one in known for one in old) or new.startswith(f"{model}_") else f"{model}_{new}"
+    """A new name, with the model's in front where an old one was written without it."""
+    return new if all(one in known for one in old) or new.startswith(f"{model}_") else f"{model}_{new}"
