@@ -155,6 +155,7 @@ def _output(tagger: LoadedTagger, interface: Interface, one: GraphOutput) -> dic
         "unit": first.unit if same and not one.largest else "",
         "class": first.of_class if len(one.terms) == 1 else "",
         "classes": [output.of_class for _, output in one.terms] if one.largest else [],
+        "terms": [[factor, output.field] for factor, output in one.terms],  # what it is made of, for a comparison
         "column": first.column(interface.model) if len(one.terms) == 1 and not one.largest else None,
         "meaning": _meaning(tagger, one),
         "tolerance": dict(TOLERANCES[one.kind]),
