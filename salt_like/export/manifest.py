@@ -10,22 +10,13 @@ from typing import Any
 
 from salt_like.export.interface import GraphInput, GraphOutput, Interface
 from salt_like.export.onnx_file import IR_VERSION, OLDEST_RUNTIME, OPSET
+from salt_like.export.tolerances import TOLERANCES
 from salt_like.loading.tagger import LoadedTagger
 from salt_like.spec import Output, Variable
 from salt_like.version import __version__
 
 FORMAT, SCHEMA_VERSION = "salt-like bundle", 1
 METADATA = "salt_like"
-
-# |difference| <= absolute + relative * |value|, and that of the logarithms where `logarithm` is given
-TOLERANCES = {
-    "probability": {"absolute": 1e-5, "relative": 1e-5, "logarithm": 1e-4},
-    "discriminant": {"absolute": 1e-3, "relative": 1e-5},
-    "value": {"absolute": 1e-5, "relative": 1e-5},
-    "sigma": {"absolute": 1e-5, "relative": 1e-5},
-    "embedding": {"absolute": 1e-5, "relative": 1e-5},
-    "index": {"absolute": 0.0, "relative": 0.0},
-}
 
 
 @dataclass(frozen=True)

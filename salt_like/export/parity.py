@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from salt_like.data.columns import Columns
 from salt_like.export.golden import MARGIN
 from salt_like.export.interface import GraphOutput, Interface
-from salt_like.export.manifest import TOLERANCES
 from salt_like.export.replay import Replay, padded
+from salt_like.export.tolerances import TOLERANCES
 
 Array = NDArray[Any]
 
