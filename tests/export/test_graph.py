@@ -154,7 +154,7 @@ def test_undecided_jets_are_those_whose_vertices_a_logit_moves():
     interface = interface_of(model, "GN2", "batched", Wishes(tasks=["vertices"]))
     content = columns(model.spec, 200)
     replay = Replay(model, interface)
-    few, some, all_ = (replay.undecided(content, margin) for margin in (1e-6, 1.0, 1e5))
+    few, some, all_ = (replay.undecided(content, margin) for margin in (1e-6, 1.5, 1e5))
     assert few.sum() < some.sum() < all_.sum()
     several = content.counts["tracks"] > 1
     np.testing.assert_array_equal(all_, several)
