@@ -157,5 +157,5 @@ def test_undecided_jets_are_those_whose_vertices_a_logit_moves():
     logits = model(collate(content, model.spec, pair_streams=["tracks"]))["vertices"].detach()
     nearest = float(logits.abs().min())  # the threshold is at 0
     assert not replay.undecided(content, 0.99 * nearest).any()
-    assert replay.undecided(content, 1.01 * nearest).sum() == 1
+    assert 0 < replay.undecided(content, 1.01 * nearest).sum() < 5
     np.testing.assert_array_equal(replay.undecided(content, 1e5), content.counts["tracks"] > 1)
