@@ -19,6 +19,7 @@ from salt_like.data.columns import Columns
 from salt_like.errors import UserError
 from salt_like.export import card
 from salt_like.export.golden import Golden, make_golden
+from salt_like.export.golden_text import golden_text
 from salt_like.export.graph import Graph
 from salt_like.export.interface import Interface
 from salt_like.export.manifest import Facts, manifest, metadata
@@ -30,6 +31,7 @@ from salt_like.loading.tagger import LoadedTagger
 
 SUMS = "SHA256SUMS"
 VERIFIER = Path(__file__).with_name("verify.py")
+CPP = [Path(__file__).parent / "cpp" / name for name in ("tagger_session.hpp", "check.cpp", "CMakeLists.txt")]
 Report = Callable[[str], None]
 
 
@@ -89,8 +91,10 @@ def write_bundle(
         _json(made / "manifest.json", described)
         _json(made / "parity.json", compared)
         golden.write(made / "golden.h5")
+        (made / "golden.txt").write_text(golden_text(golden, described), encoding="utf-8")
         _sources_of_truth(made, tagger)
-        shutil.copyfile(VERIFIER, made / "verify.py")
+        for source in (VERIFIER, *CPP):
+            shutil.copyfile(source, made / source.name)
         for path in made.iterdir():
             path.chmod(0o644)  # the writer of the weights lets nobody else read them
         (made / "README.md").write_text(card.text(described, compared, sources.metrics), encoding="utf-8")
