@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 SALT_VENV ?= .venv-salt
 INPUT ?= salt_like/samples/train.h5
 
-.PHONY: help install quickstart test test-slow lint types format docs docs-figures test-floor benchmarks clean
+.PHONY: help install quickstart test cpp-headers test-slow lint types format docs docs-figures test-floor benchmarks clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ quickstart: $(VENV)/installed  ## train, test and show a small tagger on the shi
 
 test: $(VENV)/installed  ## run the tests; fails below 90 % branch coverage
 	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90 $(PYTEST_OPTIONS)
+
+cpp-headers: $(VENV)/installed  ## fetch the headers of onnxruntime; without them tests of C++ are skipped
+	.ci/onnxruntime_headers.sh $(VENV)/include/onnxruntime
 
 test-slow: $(VENV)/installed  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n 2 -m "slow and not gpu"

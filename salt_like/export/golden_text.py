@@ -12,7 +12,7 @@ give the same float32 again, or ``nan``, ``inf``, ``-inf``. Padding is left out:
     outputs 3
     float32 1e-05 1e-05 0.0001 jet 1 GN2_pb     type, tolerances (absolute, relative, of the logarithm or -), one for
     float32 1e-05 1e-05 - jet 8 GN2_embedding   the jet or the name of the input that it has one row for each
-    int32 0 0 - 1 1 tracks_VertexIndex          constituent of (its number in the list, from 0), numbers in a row, name
+    int32 0.0 0.0 - 1 1 tracks_VertexIndex      constituent of (its place, from 0), numbers in a row, name
     jets 254
     jet all zero                                what is special about it
     1 2                                         rows of each input, then these rows
@@ -63,8 +63,9 @@ def _head(golden: Golden, described: Mapping[str, Any], inputs: Sequence[Mapping
     yield f"outputs {len(described['outputs'])}"
     for one in described["outputs"]:
         limit = one["tolerance"]
-        bounds = [f"{limit[key]:g}" if key in limit else "-" for key in ("absolute", "relative", "logarithm")]
-        yield f"{one['dtype']} {' '.join(bounds)} {places.get(one['stream'], 'jet')} {_width(golden, one)} {one['name']}"
+        bounds = [str(limit.get(key, "-")) for key in ("absolute", "relative", "logarithm")]
+        rows = places.get(one["stream"], "jet")
+        yield f"{one['dtype']} {' '.join(bounds)} {rows} {_width(golden, one)} {one['name']}"
 
 
 def _width(golden: Golden, output: Mapping[str, Any]) -> int:
