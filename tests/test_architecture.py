@@ -17,7 +17,7 @@ PACKAGE = Path(salt_like.__file__).parent
 LAYERS = [
     {"version", "errors", "atomic", "reweighting"},
     {"spec", "batch"},
-    {"blocks", "grouping"},
+    {"bundle", "blocks", "grouping"},
     {"compiled"},
     {"rows"},
     {"sets"},

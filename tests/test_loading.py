@@ -14,7 +14,8 @@ import salt_like
 from salt_like.data.collate import collate
 from salt_like.data.sample import Sample
 from salt_like.errors import UserError
-from salt_like.loading import LoadedTagger, Options, SamplePredictor, load
+from salt_like.loading import Options, SamplePredictor, load
+from salt_like.loading.tagger import LoadedTagger
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from salt_like.data.splits import Splits
 from salt_like.errors import UserError
 from salt_like.evaluation.priors import shares
 from salt_like.evaluation.temperature import Temperature, fit_temperature, scaled
-from salt_like.loading import LoadedTagger, load
 from salt_like.loading import fitting as module
+from salt_like.loading import load
 from salt_like.loading.calibration import CalibratedTask, RunCalibration, fingerprint, read
 from salt_like.loading.fitting import calibrate
+from salt_like.loading.tagger import LoadedTagger
 from salt_like.reweighting import Reweighting
 from salt_like.training import checkpoint
 
@@ -164,7 +165,7 @@ def test_padded_batches_say_the_same_calibrated(tmp_path: Path) -> None:
     arrays = make_arrays(30)
     before, after = plain.predict(arrays), hot.predict(arrays)
     for stream, name, temperature in (("jets", "flavour", 0.5), ("tracks", "origin", 3.0)):
-        columns = [output.column("GN2") for output in plain.outputs if output.stream == stream]
+        columns = [output.column("GN2") for output in plain.tagger.task(name).outputs]
         one, other = (np.stack([found[stream][column] for column in columns], -1) for found in (before, after))
         prior = plain.tagger.task(name).trained_prior
         seen = np.isfinite(one).all(-1)

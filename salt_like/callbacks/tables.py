@@ -29,6 +29,7 @@ class Table:
         precision: Type of probabilities.
         salt_mask: Add Salt's ``mask``, which is True at padding.
         resolved: Labels that are no plain field of the file (by a label map or a condition), with their type.
+        widths: Length of the columns that are vectors, such as an embedding.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Table:
     precision: Precision = "float32"
     salt_mask: bool = False
     resolved: Mapping[str, np.dtype[np.generic]] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def dtype(self) -> np.dtype[np.void]:
@@ -46,7 +48,9 @@ class Table:
         if self.slots is not None and self.salt_mask:
             own.append((MASK, np.bool_))
         columns: list[tuple[str, Any]] = list(self.resolved.items())
-        columns += [(output.column(self.model), _kind(output, self.precision)) for output in self.outputs]
+        for output in self.outputs:
+            name, kind = output.column(self.model), _kind(output, self.precision)
+            columns.append((name, np.dtype((kind, self.widths[name])) if name in self.widths else kind))
         taken = {name for name, _ in own + columns}
         return np.dtype(own + [(name, kind) for name, kind in self.copied.items() if name not in taken] + columns)
 

@@ -13,8 +13,8 @@ from salt_like.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from salt_like.data.sample import Sample
-    from salt_like.loading import LoadedTagger
     from salt_like.loading.calibration import CalibratedTask
+    from salt_like.loading.tagger import LoadedTagger
     from salt_like.training.run import Run
 
 _EPILOG = """\
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     """
     options, rest = parser().parse_known_args(arguments)
     changes = _changes(command_line.overrides(rest, parser().options(), "calibrate"))
-    from salt_like.loading import load
+    from salt_like.loading import load_run
     from salt_like.loading.calibration import RunCalibration, fingerprint
     from salt_like.loading.fitting import calibrate
     from salt_like.training.checkpoint import read
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     from salt_like.version import __version__
 
     run = open_run(Path(options.run).expanduser().absolute())
-    tagger = load(run.folder, options.ckpt, options.device, calibrated=False)
+    tagger = load_run(run.folder, options.ckpt, options.device, calibrated=False)
     weight = tagger.data.get("weight")
     samples = _samples(tagger, changes, weight)
     sources = tuple(name for sample in samples.values() for name, _ in sample.source.parts)

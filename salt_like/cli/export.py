@@ -16,7 +16,7 @@ from salt_like.errors import UserError
 if TYPE_CHECKING:
     from salt_like.data.columns import Columns
     from salt_like.export.interface import Wishes
-    from salt_like.loading import LoadedTagger
+    from salt_like.loading.tagger import LoadedTagger
     from salt_like.training.run import Run
 
 _PROFILES = ("batched", "single", "athena")

@@ -12,7 +12,9 @@ from salt_like.cli.progress import progress
 from salt_like.errors import UserError
 
 if TYPE_CHECKING:
-    from salt_like.loading import LoadedTagger, Options
+    from salt_like.loading import Options, ReadyTagger
+    from salt_like.loading.deployed import DeployedTagger
+    from salt_like.loading.tagger import LoadedTagger
 
 _EXAMPLE = "jets_classification={bjets: 0.1, cjets: 0.2, ujets: 0.7}"
 
@@ -20,9 +22,10 @@ _EXAMPLE = "jets_classification={bjets: 0.1, cjets: 0.2, ujets: 0.7}"
 def parser() -> command_line.Parser:
     """The options of `train predict`."""
     made = command_line.Parser("predict", "Writes the predictions of a run on any file; no labels are needed.")
-    made.add_argument("run", metavar="RUN", help="folder of the run, or a checkpoint")
+    made.add_argument("run", metavar="RUN", help="folder of the run, a checkpoint, or a bundle, which needs no torch")
     made.add_argument("--data", action="append", nargs="+", metavar="FILE", required=True, help="files or globs")
     made.add_argument("--out", metavar="FILE", required=True, help="the prediction file")
+    made.add_argument("--threads", type=positive, metavar="N", help="cores to use; by default all")
     add_common(made)
     return made
 
@@ -64,17 +67,39 @@ def add_calibration(made: command_line.Parser) -> None:
 
 def open_tagger(run: str | Path, options: Namespace) -> LoadedTagger:
     """The tagger that the arguments name, with temperatures and class fractions, which it says."""
-    from salt_like.loading import load
+    from salt_like.loading import load_run
 
-    tagger = load(
+    tagger = load_run(
         run, options.ckpt, options.device, calibrated=options.calibration == "run", prior=_fractions(options.prior)
     )
+    _say_adjusted(tagger)
+    return tagger
+
+
+def _open_bundle(bundle: Path, options: Namespace) -> DeployedTagger:
+    """The tagger of a bundle, without torch."""
+    from salt_like.loading.deployed import DeployedTagger
+    from salt_like.loading.opening import refuse_choices
+
+    made = {
+        "ckpt": options.ckpt != "best",
+        "device": options.device not in (None, "cpu"),
+        "calibration": options.calibration != "run",
+        "prior": bool(options.prior),
+    }
+    refuse_choices(bundle, {f"--{name}": one for name, one in made.items()})
+    tagger = DeployedTagger(bundle, options.threads or 0)
+    _say_adjusted(tagger)
+    return tagger
+
+
+def _say_adjusted(tagger: ReadyTagger) -> None:
+    """Say which probabilities have a temperature or class fractions that were given."""
     for task in tagger.tasks:
         parts = [f"temperature {task.temperature:.4g}"] if task.temperature != 1 else []
         parts += ["class fractions as given"] if task.given else []
         if parts:
             print(f"probabilities of {task.name}: {', '.join(parts)}", file=sys.stderr)
-    return tagger
 
 
 def _fractions(given: list[str]) -> dict[str, dict[str, float]]:
@@ -114,6 +139,7 @@ def main(arguments: list[str]) -> int:
     """
     options = parser().strict(arguments)
     out = Path(options.out).absolute()
+    from salt_like.bundle import is_bundle
     from salt_like.callbacks.predictions import refuse_existing
     from salt_like.data.files import find
     from salt_like.data.sample import Sample
@@ -123,7 +149,13 @@ def main(arguments: list[str]) -> int:
     files = find([path for group in options.data for path in group], "--data")
     if out in files:
         raise UserError(f"--out is one of the files to predict: {out}")
-    tagger = open_tagger(options.run, options)
+    path = Path(options.run).expanduser()
+    tagger: ReadyTagger
+    if is_bundle(path):
+        tagger = _open_bundle(path, options)
+    else:
+        tagger = open_tagger(path, options)
+        _use_threads(options.threads)
     sample = Sample(out.stem, files, tagger.spec, labels=False)
     predictor = SamplePredictor(tagger, sample, writing(options, None, options.force))
     with progress("predicting") as report:
@@ -131,6 +163,14 @@ def main(arguments: list[str]) -> int:
     print(f"predicted {jets} of {sample.rows} jets with {tagger.checkpoint}")
     print(f"predictions: {out}")
     return 0
+
+
+def _use_threads(number: int | None) -> None:
+    """How many cores torch takes in this process."""
+    import torch
+
+    if number is not None:
+        torch.set_num_threads(number)
 
 
 def writing(options: Namespace, weight: str | None, overwrite: bool) -> Options:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from salt_like.evaluation.results import Evaluation
     from salt_like.evaluation.table import Listing
     from salt_like.evaluation.working_points import Cuts
-    from salt_like.loading import LoadedTagger
+    from salt_like.loading.tagger import LoadedTagger
     from salt_like.training.run import Run
 
 _EPILOG = """\

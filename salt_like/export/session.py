@@ -1,32 +1,5 @@
-"""Opens a graph in onnxruntime, quietly and on so many threads as one wants."""
+"""Opens a graph in onnxruntime, as predictions of a bundle do."""
 
-from __future__ import annotations
+from salt_like.loading.session import open_session
 
-from pathlib import Path
-from typing import Any
-
-from salt_like.errors import UserError
-
-
-def open_session(model: bytes | Path, threads: int = 1) -> Any:
-    """A session on the CPU.
-
-    Args:
-        model: The model, or its file.
-        threads: Threads within an operation; 0 for as many as there are cores.
-
-    Raises:
-        UserError: onnxruntime does not take the model.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    given = model if isinstance(model, bytes) else str(model)
-    try:
-        return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common base that it exports
-        first = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise UserError(f"onnxruntime {onnxruntime.__version__} cannot load the graph\nfound: {first}") from error
+__all__ = ["open_session"]

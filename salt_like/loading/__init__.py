@@ -1,7 +1,10 @@
-"""Trained taggers ready to use, for arrays in memory and for samples of any size."""
+"""Trained taggers ready to use, for arrays in memory and for samples of any size.
 
-from salt_like.loading.opening import load
+Nothing here imports torch; `salt_like.loading.tagger` does.
+"""
+
+from salt_like.loading.opening import load, load_run
+from salt_like.loading.ready import ReadyTagger
 from salt_like.loading.sample import Options, SamplePredictor
-from salt_like.loading.tagger import LoadedTagger
 
-__all__ = ["LoadedTagger", "Options", "SamplePredictor", "load"]
+__all__ = ["Options", "ReadyTagger", "SamplePredictor", "load", "load_run"]

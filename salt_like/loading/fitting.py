@@ -18,7 +18,8 @@ from salt_like.evaluation.reader import GROUPS
 from salt_like.evaluation.statistics import Floats
 from salt_like.evaluation.temperature import NoTemperatureError, fit_temperature, scaled
 from salt_like.loading.calibration import CalibratedTask
-from salt_like.loading.tagger import LoadedTagger, after_training
+from salt_like.loading.ready import after_training
+from salt_like.loading.tagger import LoadedTagger
 from salt_like.spec import Label
 from salt_like.tasks import Task
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from salt_like.data.columns import Columns
 from salt_like.data.sample import Progress, Sample
 from salt_like.errors import UserError
 from salt_like.evaluation.contents import Contents
-from salt_like.loading.tagger import LoadedTagger, Predictions, after_training
+from salt_like.loading.ready import Predictions, ReadyTagger, after_training
 from salt_like.spec import Label
 from salt_like.version import __version__
 
@@ -54,7 +55,7 @@ class SamplePredictor:
         UserError: An extra field does not exist.
     """
 
-    def __init__(self, tagger: LoadedTagger, sample: Sample, options: Options) -> None:
+    def __init__(self, tagger: ReadyTagger, sample: Sample, options: Options) -> None:
         self.tagger = tagger
         self.sample = sample
         self.options = options
@@ -140,9 +141,10 @@ class SamplePredictor:
         for stream, values in found.items():
             counts = columns.counts.get(stream)
             for name, column in values.items():
-                if np.isfinite(column).all():
+                finite = np.isfinite(column).reshape(len(column), math.prod(column.shape[1:])).all(1)
+                if finite.all():
                     continue
-                first = int(np.isfinite(column).argmin())
+                first = int(finite.argmin())
                 jet = first if counts is None else int(np.searchsorted(np.cumsum(counts), first, side="right"))
                 raise UserError(
                     f"the model's output '{name}' of stream '{stream}' is {column[first]} for row {columns.rows[jet]}\n"

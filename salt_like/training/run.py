@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from salt_like.bundle import is_bundle
 from salt_like.errors import UserError, nearest
 
 
@@ -87,6 +88,11 @@ def open_run(folder: Path) -> Run:
     if not folder.is_dir():
         near = nearest(folder.name, [path.name for path in folder.parent.glob("*")]) if folder.parent.is_dir() else ""
         raise UserError(f"no run folder at {folder}{near}")
+    if is_bundle(folder):
+        raise UserError(
+            f"a bundle, not the folder of a run: {folder}\n"
+            "give the run that it was made of; `train predict` and `train inspect` take bundles too"
+        )
     run = Run(folder)
     if not run.config.is_file() and not run.checkpoints.is_dir():
         raise UserError(f"{folder} is not a run folder: it has neither config.yaml nor checkpoints/")

@@ -1,0 +1,133 @@
+"""A tagger from a bundle: what a loaded checkpoint says, computed by onnxruntime, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salt_like.bundle import read_bundle
+from salt_like.data.columns import Columns, constituents_of
+from salt_like.errors import UserError
+from salt_like.loading.described import described
+from salt_like.loading.ready import Predictions, ReadyTagger
+from salt_like.loading.session import open_session, require_runtime
+
+Array = NDArray[Any]
+
+PAIRS = 10_000  # of slots, computed together: more leave the caches of a core, fewer are little work for many calls
+
+
+class DeployedTagger(ReadyTagger):
+    """The tagger of a bundle.
+
+    Nothing that lies in the bundle is executed; graph and descriptions are compared with their hashes first.
+
+    Args:
+        bundle: Its folder.
+        threads: Threads within an operation; 0 for as many as there are cores (one, for a graph of single jets).
+
+    Raises:
+        UserError: It is no bundle, is damaged, or needs a newer onnxruntime.
+    """
+
+    def __init__(self, bundle: str | Path, threads: int = 0) -> None:
+        opened = read_bundle(Path(bundle).expanduser().absolute())
+        self.manifest = opened.manifest
+        self.name: str = opened.manifest["model"]
+        self.spec = opened.spec
+        self.checkpoint = opened.folder
+        self.device = "cpu"
+        self._batched = opened.manifest["profile"] == "batched"
+        require_runtime(opened.manifest["graph"]["oldest_runtime"])
+        self._session = open_session(opened.model, threads if threads or self._batched else 1)
+        self._check()
+        found = described(opened.manifest, opened.spec)
+        self.outputs, self.tasks, self.widths = tuple(found.names), found.tasks, found.widths
+        self._names = found.names
+        self._outputs = {one["name"]: one for one in self.manifest["outputs"] if one["name"] in found.names.values()}
+
+    def predict_columns(self, columns: Columns, batch_size: int = 1000) -> Predictions:
+        unlabelled = replace(columns, labels={}, weights=None, events=None)
+        # jets of similar multiplicity stand together, so that little is padded
+        total = np.sum([np.zeros(len(columns), int), *(columns.counts[one.name] for one in self.spec.set_streams)], 0)
+        order = np.argsort(total, kind="stable")
+        parts = unlabelled.select(order).split(_sizes(total[order], batch_size if self._batched else 1))
+        results = [self._run(part) for part in parts]
+        found = {}
+        for name, one in self._outputs.items():
+            counts = columns.counts.get(one["stream"])
+            values = np.concatenate([_none(one), *(result[name] for result in results)])
+            found[name] = np.empty_like(values)
+            found[name][order if counts is None else constituents_of(counts, order)] = values
+        said: Predictions = {}
+        for output, name in self._names.items():
+            said.setdefault(output.stream, {})[output.column(self.name)] = found[name]
+        return said
+
+    def _run(self, jets: Columns) -> dict[str, Array]:
+        """Outputs of the graph for some jets, or for one where it takes one; those of constituents packed."""
+        feeds = {one["name"]: self._feed(one, jets) for one in self.manifest["inputs"]}
+        found = dict(zip(self._outputs, self._session.run(list(self._outputs), feeds), strict=True))
+        for name, one in self._outputs.items():
+            counts = jets.counts.get(one["stream"])
+            if self._batched and counts is not None:
+                found[name] = found[name][_real(counts)]
+            elif counts is None and not self._batched:
+                found[name] = found[name][None]
+        return found
+
+    def _feed(self, one: Mapping[str, Any], jets: Columns) -> Array:
+        values, counts = jets.inputs[one["stream"]], jets.counts.get(one["stream"])
+        if counts is None or not self._batched:
+            return np.ascontiguousarray(values)
+        real = _real(counts)
+        if one["dtype"] == "bool":
+            return real
+        padded = np.zeros((*real.shape, values.shape[1]), np.float32)
+        padded[real] = values
+        return padded
+
+    def _check(self) -> None:
+        """Refuse a graph whose names are not those of the manifest: nothing is matched by position but variables."""
+        graph = ({one.name for one in self._session.get_inputs()}, {one.name for one in self._session.get_outputs()})
+        told = tuple({one["name"] for one in self.manifest[key]} for key in ("inputs", "outputs"))
+        same = all(
+            [variable["name"] for variable in one["variables"]]
+            == [variable.name for variable in self.spec.stream(one["stream"]).variables]
+            for one in self.manifest["inputs"]
+            if "variables" in one
+        )
+        if graph != told or not same:
+            raise UserError(f"graph, manifest and spec of the bundle do not belong together: {self.checkpoint}")
+
+
+def _sizes(totals: Array, most: int) -> list[int]:
+    """How many jets are computed together, one batch after the other.
+
+    Args:
+        totals: Constituents of each jet, ascending, ``(n,)``.
+        most: Largest number of jets.
+    """
+    sizes = [0]
+    for total in totals.tolist():
+        if sizes[-1] == most or (sizes[-1] and (sizes[-1] + 1) * (1 + total) ** 2 > PAIRS):
+            sizes.append(0)
+        sizes[-1] += 1
+    return sizes if len(totals) else []
+
+
+def _real(counts: Array) -> NDArray[np.bool_]:
+    """Slots that hold a constituent when those of a jet stand one after the other, ``(n, largest)``."""
+    real: NDArray[np.bool_] = np.arange(counts.max(initial=0)) < counts[:, None]
+    return real
+
+
+def _none(one: Mapping[str, Any]) -> Array:
+    """An output for no jets."""
+    width = one["shape"][-1:] if one["kind"] == "embedding" else []
+    return np.zeros((0, *width), one["dtype"])
