@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from salt_like.bundle import FORMAT, SCHEMA_VERSION
 from salt_like.export.interface import GraphInput, GraphOutput, Interface
 from salt_like.export.onnx_file import IR_VERSION, OLDEST_RUNTIME, OPSET
 from salt_like.export.tolerances import TOLERANCES
@@ -15,7 +16,6 @@ from salt_like.loading.tagger import LoadedTagger
 from salt_like.spec import Output, Variable
 from salt_like.version import __version__
 
-FORMAT, SCHEMA_VERSION = "salt-like bundle", 1
 METADATA = "salt_like"
 
 
@@ -137,6 +137,7 @@ def _output(tagger: LoadedTagger, interface: Interface, one: GraphOutput) -> dic
     if one.kind == "embedding":
         axes = [*axes, tagger.tagger.pooled_dim]
     same = all(output.unit == first.unit for _, output in one.terms)
+    itself = [factor for factor, _ in one.terms] == [1] and not one.largest
     return {
         "name": one.name,
         "stream": one.stream,
@@ -147,7 +148,7 @@ def _output(tagger: LoadedTagger, interface: Interface, one: GraphOutput) -> dic
         "class": first.of_class if len(one.terms) == 1 else "",
         "classes": [output.of_class for _, output in one.terms] if one.largest else [],
         "terms": [[factor, output.field] for factor, output in one.terms],  # what it is made of, for a comparison
-        "column": first.column(interface.model) if len(one.terms) == 1 and not one.largest else None,
+        "column": first.column(interface.model) if itself else None,
         "meaning": _meaning(tagger, one),
         "tolerance": dict(TOLERANCES[one.kind]),
     }
@@ -189,6 +190,7 @@ def _tasks(tagger: LoadedTagger, interface: Interface) -> dict[str, Any]:
             "labels": list(record.labels),
             "temperature": record.temperature,
             "class_fractions": dict(zip([one.of_class for one in record.outputs], prior, strict=True)) if prior else {},
+            "assumed": "given" if record.given else "class weights" if record.prior else "training",
         }
     return found
 
