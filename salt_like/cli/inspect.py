@@ -1,4 +1,4 @@
-"""`train inspect`: what data files, a configuration or a run contain, and what is wrong with the data."""
+"""`train inspect`: what data files, a configuration, a run or a bundle contain, and what is wrong with the data."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def parser() -> command_line.Parser:
     """The options of `train inspect`."""
     made = command_line.Parser(
         "inspect",
-        "Shows what data files, a configuration or a run contain, and checks data files.",
+        "Shows what data files, a configuration, a run or a bundle contain, and checks data files.",
         epilog="With a configuration, keys can be set as in `train fit`, such as --data.train=train.h5. "
         "With data files the exit code is 1 when a check finds an error.",
     )
     made.add_argument(
         "what",
         nargs="+",
-        help="FILE.h5, CONFIG.yaml, the name of a shipped configuration, or a run folder; or several samples that are "
-        "compared, each as FILE.h5, 'GLOB*.h5' in quotes, A.h5,B.h5 or NAME=FILES",
+        help="FILE.h5, CONFIG.yaml, the name of a shipped configuration, a run folder or a bundle; or several samples "
+        "that are compared, each as FILE.h5, 'GLOB*.h5' in quotes, A.h5,B.h5 or NAME=FILES",
     )
     checks = made.add_argument_group("checks of data files")
     checks.add_argument("--json", metavar="OUT.json", type=Path, help="write everything that was found")
@@ -79,9 +79,11 @@ def main(arguments: list[str]) -> int:
     if Path(given[0]).is_dir():
         if overrides:
             raise UserError(f"--{overrides[0][0]} has no meaning here: only a configuration has keys")
-        from salt_like.cli import inspect_run
+        from salt_like.bundle import is_bundle
+        from salt_like.cli import inspect_bundle, inspect_run
 
-        table.show(inspect_run.report(Path(given[0])))
+        inspected = inspect_bundle if is_bundle(Path(given[0])) else inspect_run
+        table.show(inspected.report(Path(given[0])))
         return CLEAN
     from salt_like.cli import inspect_config
 
