@@ -29,6 +29,7 @@ LANGUAGES = {
     "yaml",  # a configuration whose keys and classes must exist; with a title it is a file of that name (for a
     # simulation: simulation.yaml)
     "sh",  # commands that must exist, but take too long or need the user's files
+    "cpp",  # compiled and run by tests/export/test_cpp.py
     "text",  # not code: output, formulas, trees
 }
 TINY = ["--model.dim=16", "--model.encoder={layers: 1, heads: 2}", "--trainer.max_epochs=1", "--data.num_train=500"]

@@ -8,7 +8,7 @@
 //     salt_like::Jet jet;
 //     jet["jets"] = {2, {45000.f, 0.3f}};                      // two variables, one row
 //     jet["tracks"] = {3, {0.1f, 0.2f, 9.f, 0.f, 0.1f, 8.f}};  // three variables, two tracks; {} for no track
-//     float pb = session.run(jet).at("GN2_pb").value(0);
+//     float pb = session.run_one(jet).at("GN2_pb").value(0);
 //
 // Values are raw, in the order and in the units that manifest.json lists: normalisation is inside the graph.
 //
@@ -125,7 +125,7 @@ class TaggerSession {
   TaggerSession& operator=(TaggerSession&&) = delete;  // would release the environment before the session
 
   /// What one jet gives. Throws as the other.
-  Columns run(const Jet& jet) const { return run(std::vector<Jet>{jet}); }
+  Columns run_one(const Jet& jet) const { return run(std::vector<Jet>{jet}); }
 
   /// What some jets give. A graph of profile `batched` takes them in one call, padded to the largest number of
   /// constituents, so sort very large numbers of jets into calls of some hundreds; the others take one after the other.
