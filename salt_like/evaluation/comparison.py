@@ -15,7 +15,6 @@ from salt_like.evaluation.paired import Compared, Pair
 from salt_like.evaluation.reader import PredictionFile
 from salt_like.evaluation.resampling import Draws, EventResamples, resampled
 from salt_like.evaluation.statistics import Floats
-from salt_like.spec import Output
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def require_same_jets(first: PredictionFile, second: PredictionFile) -> None:
         raise UserError(f"not the same jets: {first.jets} in A and {second.jets} in B\n{advice}")
     if first.jets == 0:
         raise UserError(f"no jets to compare{f': {first.range}' if first.range else ''}\n{advice}")
-    said = {output.column(file.contents.model) for file in (first, second) for output in _outputs(file)}
+    said = {output.column(file.contents.model) for file in (first, second) for output in file.outputs}
     for name in [one for one in first.jet_fields if one in second.jet_fields and one not in said]:
         one, other = (file.columns([name])[name] for file in (first, second))
         is_float = one.dtype.kind == "f" and other.dtype.kind == "f"
@@ -197,7 +196,3 @@ def require_same_jets(first: PredictionFile, second: PredictionFile) -> None:
                 f"not the same jets: {name} of jet {jet} is {one[jet]} in A and {other[jet]} in B "
                 f"({int(differs.sum())} of {len(one)} jets differ)\n{advice}"
             )
-
-
-def _outputs(file: PredictionFile) -> list[Output]:
-    return [output for task in file.contents.tasks for output in task.outputs]

@@ -17,7 +17,7 @@ from salt_like.errors import UserError, nearest
 from salt_like.evaluation.contents import Contents
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.statistics import Floats
-from salt_like.spec import Label
+from salt_like.spec import Label, Output
 
 JETS_PER_CHUNK = 10_000
 GROUPS = 20  # of jets, for errors by leaving out one group after the other
@@ -184,6 +184,14 @@ class PredictionFile:
     def jet_fields(self) -> tuple[str, ...]:
         """Fields of the jets."""
         return self.fields[self._jets]
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Everything that the file has from its model."""
+        contents = self.contents
+        said = [output for task in contents.tasks for output in task.outputs]
+        said += [Output(self._jets, one.name, "discriminant") for one in contents.spec.discriminants]
+        return tuple(one for one in said if one.column(contents.model) in self.fields.get(one.stream, ()))
 
     @property
     def _jets(self) -> str:
