@@ -19,6 +19,7 @@ Array = NDArray[Any]
 JETS = 10_000
 BATCH = 500
 SMALLEST = 1e-30  # probabilities below have logarithms that say nothing
+ON_THE_CUT = 1e-5  # a cut is the value of a jet of the sample it was made on: that jet may fall on either side
 
 
 def parity(session: Any, replay: Replay, jets: Columns, working_points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -72,10 +73,11 @@ def run(session: Any, interface: Interface, jets: Columns) -> dict[str, Array]:
         interface: What goes in and comes out.
         jets: The jets; for a profile of single jets one after the other.
     """
+    names = [one.name for one in interface.outputs]
     if interface.batched:
-        return _flat(interface, session.run(None, _feeds(interface, jets)), jets)
+        return _flat(interface, session.run(names, _feeds(interface, jets)), jets)
     parts = [
-        _flat(interface, session.run(None, _feeds(interface, one)), one)
+        _flat(interface, session.run(names, _feeds(interface, one)), one)
         for one in (jets.select(np.array([index])) for index in range(len(jets)))
     ]
     return {one.name: np.concatenate([part[one.name] for part in parts]) for one in interface.outputs}
@@ -119,8 +121,10 @@ def _compared(one: GraphOutput, found: Array, expected: Array, sure: Array) -> d
     some = change if change.size else np.zeros(1)
     logs = {}
     if "logarithm" in limit:
-        shown = (expected > SMALLEST) & (found > 0)
-        ratio = np.abs(np.log(found[shown].astype(np.float64)) - np.log(expected[shown].astype(np.float64)))
+        shown = expected > SMALLEST
+        with np.errstate(divide="ignore"):  # nothing, where there should be something, is infinitely far away
+            logarithms = [np.log(np.maximum(one[shown].astype(np.float64), 0.0)) for one in (found, expected)]
+        ratio = np.abs(logarithms[0] - logarithms[1])
         logs = {"largest_of_logarithm": float(ratio.max(initial=0.0))}
         passed = passed and logs["largest_of_logarithm"] <= limit["logarithm"]
     return {
@@ -139,7 +143,7 @@ def _sides(
     expected: Mapping[str, Sequence[Array]],
     working_points: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Jets on another side of each fixed cut."""
+    """Jets on another side of each fixed cut; those on the cut itself are counted, not judged."""
     names = {one.terms[0][1].field: one.name for one in interface.outputs if one.kind == "discriminant"}
     sides = []
     for stored in working_points:
@@ -148,14 +152,17 @@ def _sides(
                 continue
             ours, theirs = (np.concatenate(some[names[field]]) for some in (found, expected))
             for point in cuts["fixed"]:
-                cut = point["cuts"][0]
+                cut = float(point["cuts"][0])
+                near = np.abs(theirs - cut) <= ON_THE_CUT * (1 + abs(cut))
+                moved = (ours >= cut) != (theirs >= cut)
                 sides.append(
                     {
                         "discriminant": field,
                         "sample": stored["sample"],
                         "efficiency": point["efficiency"],
                         "cut": cut,
-                        "other_side": int(((ours > cut) != (theirs > cut)).sum()),
+                        "other_side": int((moved & ~near).sum()),
+                        "on_the_cut": int(near.sum()),
                     }
                 )
     return sides
