@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
     options.device = "cpu"
     tagger = open_tagger(run.folder, options)
     interface = interface_of(tagger.tagger, tagger.name, options.profile, wishes)
-    jets = _jets(tagger, options)
+    jets = jets_of(tagger, options)
     sources = Sources(jets, _working_points(run, tagger), _metrics(run, tagger), _provenance(run, tagger))
     with stages(4) as report:
         compared = write_bundle(folder, tagger, interface, sources, report)
@@ -134,7 +134,7 @@ def _combination(text: str) -> tuple[str, dict[str, float]]:
     return name.strip(), factors
 
 
-def _jets(tagger: LoadedTagger, options: Namespace) -> Columns:
+def jets_of(tagger: LoadedTagger, options: Namespace) -> Columns:
     """Jets to compare on: those given, else the run's test data, else its validation data."""
     from salt_like.data.columns import Columns
     from salt_like.data.files import find
