@@ -244,7 +244,7 @@ def test_a_runtime_that_is_too_old_is_said_before_anything_is_loaded(copy, capsy
 def test_a_schema_of_the_future(copy, capsys):
     tampered.change_manifest(copy, lambda content: content.update(schema_version=2))
     assert failures(copy, capsys) == {"manifest": {"manifest.json"}}
-    assert "use the verify.py that lies in the bundle" in verify.verify(copy)["failures"][0]["message"]
+    assert "use the verify.py in the bundle" in verify.verify(copy)["failures"][0]["message"]
 
 
 @pytest.mark.parametrize("key", ["outputs", "profile"])
