@@ -166,7 +166,7 @@ def test_the_atlas_profile_has_the_columns_of_the_tasks_and_places(athena: Path,
     assert set(ours["tracks"]) == {"valid", "VertexIndex", "GN2v1_Origin"}
     assert [one.name for one in tagger.tasks] == ["flavour", "vertices", "hadron"]
     SamplePredictor(tagger, Sample("test", [jets], tagger.spec), Options()).write(tmp_path / "out.h5")
-    assert [one.name for one in evaluate(tmp_path / "out.h5").tasks] == ["flavour", "vertices", "hadron"]
+    assert [one.task for one in evaluate(tmp_path / "out.h5").tasks] == ["flavour", "vertices", "hadron"]
 
 
 def test_metrics_are_those_of_the_run(cut: Path, jets: Path, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_metrics_are_those_of_the_run(cut: Path, jets: Path, tmp_path: Path) -> 
         sample = Sample("test", [jets], tagger.spec, weight="weight")
         SamplePredictor(tagger, sample, Options(weight="weight")).write(tmp_path / f"{number}.h5")
         evaluation = evaluate(tmp_path / f"{number}.h5")
-        found.append({(task.name, one.name): one.value for task in evaluation.tasks for one in task.metrics})
+        found.append({(task.task, one.name): one.value for task in evaluation.tasks for one in task.metrics})
     ours, theirs = found
     assert len(theirs) > 10
     assert list(ours) == list(theirs)
