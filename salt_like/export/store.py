@@ -18,7 +18,7 @@ from typing import Literal
 from salt_like.errors import UserError, nearest
 from salt_like.export.copying import Bundle, copy_bundle, read_bundle, sync_folder
 from salt_like.export.repository import begin, refuse_other_interface, serve
-from salt_like.export.store_files import LOCK, link, locked, staging, writable, write_durably
+from salt_like.export.store_files import LOCK, link, locked, model_folders, staging, writable, write_durably
 from salt_like.export.store_index import INDEX, LATEST, Index, Version, check_names, read_index, read_json
 
 Layout = Literal["folder", "triton"]
@@ -63,7 +63,7 @@ class Store:
 
     def indices(self) -> dict[str, Index]:
         """The models in the store with their versions, by name."""
-        return {path.parent.name: read_index(path) for path in sorted(self.folder.glob(f"*/{INDEX}"))}
+        return {path.name: read_index(path / INDEX) for path in model_folders(self.folder)}
 
     def index(self, model: str) -> Index:
         """Versions and aliases of a model.

@@ -20,6 +20,11 @@ LOCK = ".lock"
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+def model_folders(store: Path) -> list[Path]:
+    """The folders of a store's models; not those of their aliases, and not what a killed process left."""
+    return sorted(path.parent for path in store.glob(f"*/{INDEX}") if not path.parent.name.startswith("."))
+
+
 @contextlib.contextmanager
 def staging(store: Path, model: str) -> Iterator[Path]:
     """A path for what is not complete yet; what is left there in the end is removed.
@@ -31,11 +36,10 @@ def staging(store: Path, model: str) -> Iterator[Path]:
         store: The store.
         model: The model that is added or changed.
     """
-    inside = [model, *(path.parent.name for path in sorted(store.glob(f"*/{INDEX}")))]
-    place = next((store / name for name in inside if (store / name / INDEX).is_file()), store)
+    own = store / model
+    place = own if (own / INDEX).is_file() else next(iter(model_folders(store)), store)
     for left in place.glob(".*.part"):  # by a process that was killed: only one at a time works here
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     path = place / f".{model}.{os.getpid()}.part"
     try:
         yield path
@@ -55,7 +59,7 @@ def link(path: Path, target: str) -> bool:
     """
     if path.is_symlink() and os.readlink(path) == target:
         return True
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.link")
+    temporary = path.with_name(f".{path.name}.link.part")
     try:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(target)

@@ -42,7 +42,7 @@ def refuse_wrong_configuration(configuration, session):
                 full = [-1, *dims] if batched else dims
                 exact = kind == "output"
                 fits = len(full) == len(shape) and (not batched or shape[0] == -1)
-                pairs = zip(full, shape) if fits else []
+                pairs = zip(full, shape, strict=True) if fits else []
                 fits = fits and all(ours == theirs or (theirs == -1 and not exact) for ours, theirs in pairs)
             if not fits:
                 raise ValueError(f"{kind} '{name}' has shape {shape} in the model, the configuration says {dims}")
@@ -74,7 +74,7 @@ class TritonPythonModel:
         return [self.response({name: part[number] for name, part in parts.items()}) for number in range(len(requests))]
 
     def run(self, inputs):
-        found = dict(zip(self.outputs, self.session.run(list(self.outputs), inputs)))
+        found = dict(zip(self.outputs, self.session.run(list(self.outputs), inputs), strict=True))
         # a scalar has the shape that the configuration gives it
         return {name: values if values.ndim else values.reshape(self.outputs[name]) for name, values in found.items()}
 
