@@ -1,4 +1,4 @@
-"""`train compare`: two runs, or two prediction files, on the same jets."""
+"""`train compare`: two runs, prediction files or bundles, on the same jets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Runs need predictions of `train test` on the same files. Both see the same resamples of the events; a difference is
 shown where the 95 % interval leaves out 1 (ratios) or 0 (differences). It is that of these two trainings: another seed
-may differ by as much."""
+may differ by as much. Bundles, and anything with --differences, are compared output by output: is it the same?"""
 WORSE = 1
 MOST_NAMED = 3  # the table has them all
 
@@ -34,7 +34,7 @@ def parser() -> command_line.Parser:
         "Compares what two taggers say about the same jets: rejections, and the metrics of every task of both.",
         epilog=_EPILOG,
     )
-    made.add_argument("first", metavar="RUN_A", help="folder of a run, or a prediction file")
+    made.add_argument("first", metavar="RUN_A", help="folder of a run, a prediction file, or a bundle")
     made.add_argument("second", metavar="RUN_B", help="what is compared with it")
     made.add_argument("--sample", metavar="NAME", help="test sample of both runs, where there are several")
     made.add_argument("--range", metavar="FIELD=LOW,HIGH", help="only jets in a range, such as pt=20000,250000")
@@ -51,7 +51,30 @@ def parser() -> command_line.Parser:
         help="exit code 1 unless B is shown to keep X of every rejection of A: lower end of the 95 %% interval of B/A;"
         " nothing else is judged",
     )
+    judged = made.add_argument_group("every output jet by jet, which bundles are always compared by")
+    judged.add_argument(
+        "--differences",
+        action="store_true",
+        help="how far outputs are apart instead of which tagger is better; exit code 1 where beyond the tolerance",
+    )
+    judged.add_argument("--key", metavar="FIELD,…", help="fields that tell jets apart; by default rows of the source")
+    judged.add_argument(
+        "--tolerance", type=tolerance, metavar="ABS[,REL]", help="of all values; by default that of bundles, by kind"
+    )
+    judged.add_argument("--out", metavar="FILE", help="figure of the differences: .png, .pdf or .svg")
     return made
+
+
+def tolerance(text: str) -> tuple[float, float]:
+    """An absolute and a relative tolerance."""
+    try:
+        absolute, _, relative = text.partition(",")
+        found = (float(absolute), float(relative or 0))
+    except ValueError:
+        found = (-1.0, 0.0)
+    if not all(0 <= one < math.inf for one in found):
+        raise ArgumentTypeError(f"numbers of at least 0 such as 1e-5 or 1e-5,1e-4, not '{text}'")
+    return found
 
 
 def _ratio(text: str) -> float:
@@ -77,11 +100,16 @@ def main(arguments: list[str]) -> int:
         UserError: Something in the arguments is wrong, or the jets differ.
     """
     options = parser().strict(arguments)
+    from salt_like.cli import differences
+
+    if options.differences or any(map(differences.is_a_bundle, (options.first, options.second))):
+        return differences.main(options, open_files)
+    differences.refuse(options, ("key", "tolerance", "out"), "needs --differences, or a bundle")
     from salt_like.evaluation.comparison import compare
 
-    first, second = _open(options.first, options.second, options.sample)
+    first, second = open_files(options.first, options.second, options.sample)
     if options.range:
-        first, second = _within(options.range, first, second)
+        first, second = within(options.range, first, second)
     with progress("resampling") as report:
         found = compare(first, second, options.resamples, options.seed, report)
     table.show([*_tables(found, options.details), *found.notes])
@@ -94,7 +122,17 @@ def main(arguments: list[str]) -> int:
     return 0 if options.fail_if_worse is None else _judge(found, options.fail_if_worse)
 
 
-def _open(first: str, second: str, sample: str | None) -> tuple[PredictionFile, PredictionFile]:
+def open_files(first: str, second: str, sample: str | None) -> tuple[PredictionFile, PredictionFile]:
+    """Two prediction files, or those of two runs.
+
+    Args:
+        first: Run or file.
+        second: Run or file.
+        sample: Sample of the runs; ``None`` where they have one in common.
+
+    Raises:
+        UserError: No such file, no such sample, or several.
+    """
     from salt_like.evaluation.reader import PredictionFile
 
     choices = [_choices(Path(one).expanduser()) for one in (first, second)]
@@ -127,7 +165,8 @@ def _choices(path: Path) -> dict[str, Path]:
     return {one.stem: one for one in sorted(open_run(path).predictions.glob("*.h5"))}
 
 
-def _within(text: str, first: PredictionFile, second: PredictionFile) -> tuple[PredictionFile, PredictionFile]:
+def within(text: str, first: PredictionFile, second: PredictionFile) -> tuple[PredictionFile, PredictionFile]:
+    """The jets of both in the range of ``--range``."""
     from salt_like.evaluation.ranges import parse
 
     ranges = parse(text)
