@@ -95,6 +95,14 @@ def test_importing_the_package_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_what_predicts_with_a_bundle_imports_no_torch():
+    modules = ["cli.predict", "cli.inspect_bundle", "loading", "loading.deployed", "loading.opening", "loading.session"]
+    imports = "; ".join(f"import salt_like.{name}" for name in modules)
+    unwanted = {"torch", "lightning", "torchmetrics", "torch_geometric", "onnx", "safetensors"}
+    code = f"import sys; {imports}; sys.exit(bool({unwanted!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def project_text() -> str:
     return (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import torch
+from bundles import shared_bundle
 from field_files import make_arrays, write
 from made_runs import make_file, make_run
 
@@ -15,6 +19,13 @@ from salt_like.loading import load
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    return shared_bundle(base, "batched", "--embedding", "--combine", "plight=1.0*pu+0.5*pc")
 
 
 def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -168,3 +179,52 @@ def test_a_place_that_cannot_be_written_is_said_in_words(
     data = make_file(tmp_path / "a.h5", 20)
     said = fails(["predict", str(run), "--data", str(data), "--out=/proc/out.h5"], capsys)
     assert said.splitlines() == ["error: cannot write /proc/out.h5", "found: No such file or directory"]
+
+
+def test_what_a_bundle_cannot_be_told(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = ["predict", str(bundle), "--data", str(make_file(tmp_path / "a.h5", 20)), "--out", str(tmp_path / "out.h5")]
+    for given in ("--ckpt=last", "--device=cuda", "--calibration=none", "--prior=flavour={bjets: 1.0}"):
+        said = fails([*good, given], capsys).splitlines()
+        assert said[0] == f"error: {given.split('=')[0]} is for runs, and this is a bundle: {bundle}"
+        assert "chosen by `train export`" in said[1]
+    assert "threads" in fails([*good, "--threads=0"], capsys)
+    assert not (tmp_path / "out.h5").exists()
+    assert main([*good, "--ckpt=best", "--device=cpu", "--calibration=run", "--threads=1"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_bundle_leaves_nothing(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("model.onnx", "manifest.json", "spec.json", "SHA256SUMS"):
+        (tmp_path / name).write_bytes((bundle / name).read_bytes() + (b"0" if name == "model.onnx" else b""))
+    data = make_file(tmp_path / "a.h5", 20)
+    said = fails(["predict", str(tmp_path), "--data", str(data), "--out", str(tmp_path / "out.h5")], capsys)
+    assert said.splitlines()[0] == "error: model.onnx of the bundle was changed: it is not what SHA256SUMS says"
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_commands_for_runs_say_that_it_is_a_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("test", "calibrate", "export"):
+        assert f"a bundle, not the folder of a run: {bundle}" in fails([command, str(bundle)], capsys)
+
+
+def test_threads_of_a_run(run: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    given = ["--data", str(make_file(tmp_path / "a.h5", 20)), "--out", str(tmp_path / "out.h5")]
+    try:
+        assert main(["predict", str(run), *given, f"--threads={before + 1}"]) == 0
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_inspect_shows_what_a_bundle_takes_and_says(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(bundle)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "model GN2, profile batched" in lines
+    assert "tasks flavour, origin, vertices, hadron" in lines
+    assert "input tracks (jets, tracks, 3), float32" in lines
+    assert "GN2_pb jets float32 (jets) GN2_pb probability of bjets" in lines
+    assert "GN2_plight jets float32 (jets) sum of 1 pu, 0.5 pc" in lines
+    golden = json.loads((bundle / "manifest.json").read_text())["golden"]
+    assert f"golden jets {golden['jets']}, {golden['edge_cases']} of them edge cases" in lines
+    assert lines[-1] == f"to check it: train verify {bundle}"
