@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -267,5 +268,16 @@ def _compiled(function: Callable[[Batch], Losses]) -> Callable[[Batch], Losses]:
     """The function compiled once, for batches of any size."""
     # attention tells the sizes of what it keeps only when it runs; without this the graph would break there
     torch._dynamo.config.capture_dynamic_output_shape_ops = True
+    # sizes that happen to be equal in the first batch are not so in the next, which would be compiled again
+    torch.fx.experimental._config.use_duck_shape = False
     compiled: Callable[[Batch], Losses] = torch.compile(function, dynamic=True)
-    return compiled
+
+    def step(batch: Batch) -> Losses:
+        # nor is the place where a batch begins within those that were made together
+        own = batch.map(torch.clone)
+        for bucket in own.buckets:
+            torch._dynamo.decorators.mark_unbacked(bucket, 0)  # 0 and 1 are sizes like any other
+        longest = {name: tuple(max(2, one) for one in lengths) for name, lengths in batch.longest.items()}
+        return compiled(replace(own, longest=longest))
+
+    return step

@@ -57,6 +57,18 @@ def test_only_our_own_operations_write_where_an_index_says(tmp_path, monkeypatch
     assert [name for name in seen if any(word in name for word in writing)] == []
 
 
+def test_no_batch_is_compiled_again(tmp_path, monkeypatch):
+    """Whatever its sizes are, which of them are equal, and where it begins within the batches made together."""
+    from torch._dynamo.testing import CompileCounter
+
+    counter, compile_ = CompileCounter(), torch.compile
+    monkeypatch.setattr(
+        module.torch, "compile", lambda function, **options: compile_(function, backend=counter, **options)
+    )
+    fit(tmp_path / "run", "quickstart", "--model.compile=true", "--trainer.limit_train_batches=30")
+    assert counter.frame_count == 1
+
+
 def losses(folder):
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
