@@ -74,7 +74,12 @@ class Reader {
     if (end == text.c_str() || *end) throw std::runtime_error(path_ + ": expected a number, found '" + text + "'");
     return value;
   }
-  std::size_t count() { return static_cast<std::size_t>(number()); }
+  std::size_t count() { return count(word()); }
+  std::size_t count(const std::string& text) const {
+    const bool good = !text.empty() && text.size() < 9 && text.find_first_not_of("0123456789") == std::string::npos;
+    if (!good) throw std::runtime_error(path_ + ": expected a count, found '" + text + "'");
+    return std::stoul(text);
+  }
 
  private:
   std::ifstream file_;
@@ -102,7 +107,7 @@ Golden read(const std::filesystem::path& path) {
     one.type = reader.word();
     one.absolute = bound(reader), one.relative = bound(reader), one.logarithm = bound(reader);
     const std::string rows = reader.word();
-    if (rows != "jet") one.constituents = golden.inputs.at(std::stoul(rows)).name;
+    if (rows != "jet") one.constituents = golden.inputs.at(reader.count(rows)).name;
     one.width = reader.count(), one.name = reader.rest();
   }
   reader.expect("jets"), golden.jets.resize(reader.count());

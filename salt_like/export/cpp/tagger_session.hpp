@@ -265,9 +265,9 @@ class TaggerSession {
                                     std::to_string(input.variables) + " numbers, given were " +
                                     std::to_string(rows.values.size()) + " numbers");
     }
-    for (const auto& [name, rows] : jet)
-      if (std::none_of(inputs_.begin(), inputs_.end(), [&](const Input& input) { return input.name == name; }))
-        throw std::invalid_argument("the graph has no input '" + name + "'" + known());
+    for (const auto& entry : jet)
+      if (std::none_of(inputs_.begin(), inputs_.end(), [&](const Input& one) { return one.name == entry.first; }))
+        throw std::invalid_argument("the graph has no input '" + entry.first + "'" + known());
   }
 
   std::string known() const {
