@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from made_runs import make_file, make_run
@@ -40,17 +41,27 @@ def shared_bundle(base: Path, profile: str = "batched", *arguments: str) -> Path
         arguments: More of them for `train export`.
     """
     folder = base / f"export-{profile}"
+    once(folder, lambda: make_bundle(folder, profile, *arguments))
+    return folder / profile
+
+
+def once(folder: Path, make: Callable[[], object]) -> None:
+    """Fill a folder that all processes of the tests share: the first one does, the others wait for it.
+
+    Args:
+        folder: The folder.
+        make: Called when it is there and empty.
+    """
     try:
         folder.mkdir()
     except FileExistsError:
         for _ in range(10 * PATIENCE):
             if (folder / "done").exists():
-                return folder / profile
+                return
             time.sleep(0.1)
         raise
-    made = make_bundle(folder, profile, *arguments)
+    make()
     (folder / "done").touch()
-    return made
 
 
 def copied(bundle: Path, folder: Path) -> Path:

@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from bundles import make_bundle, shared_bundle
+from bundles import make_bundle, once, shared_bundle
 from made_runs import TASKS, make_file, make_run
+
+PRIOR = "{pileup: 0.1, fake: 0.1, primary: 0.2, fromB: 0.1, fromBC: 0.1, fromC: 0.1, fromTau: 0.1, otherSecondary: 0.2}"
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +36,14 @@ def athena(shared) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cut(tmp_path_factory) -> Path:
+def cut(shared) -> Path:
     """A folder with a run that selects, orders and truncates, and its bundles of both profiles."""
-    folder = tmp_path_factory.mktemp("cut")
+    folder = shared / "export-cut"
+    once(folder, lambda: _make_cut(folder))
+    return folder
+
+
+def _make_cut(folder: Path) -> None:
     flavour = {**TASKS["flavour"], "init_args": {**TASKS["flavour"]["init_args"], "class_weights": [1, 2, 3, 4]}}
     make_run(
         folder / "run",
@@ -49,11 +56,4 @@ def cut(tmp_path_factory) -> Path:
     )
     make_file(folder / "jets.h5", 120, seed=5)
     for profile in ("batched", "single"):
-        make_bundle(
-            folder,
-            profile,
-            "--prior",
-            "origin={pileup: 0.1, fake: 0.1, primary: 0.2, fromB: 0.1, fromBC: 0.1, "
-            "fromC: 0.1, fromTau: 0.1, otherSecondary: 0.2}",
-        )
-    return folder
+        make_bundle(folder, profile, "--prior", f"origin={PRIOR}")
