@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "predictions of a run on any file",
     "compare": "two runs on the same jets, with intervals",
     "export": "a run as a folder that runs without this project: ONNX, golden jets, verification",
+    "verify": "is a bundle what was exported, and does it say what its run says",
     "deploy": "a bundle into a store of versions; aliases, and back",
     "inspect": "what a data file, a configuration or a run contains",
     "bench": "speed of a configuration or a run",
