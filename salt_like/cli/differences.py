@@ -58,7 +58,7 @@ def main(options: Namespace, opened: Open) -> int:
         UserError: Something in the arguments is wrong, or the two cannot be compared.
     """
     refuse(options, ONLY_ELSEWHERE, "is of the comparison that asks which tagger is better, without --differences")
-    figure = _figure_path(options)
+    figure = figure_path(options)
     from salt_like.evaluation.differences import differences
     from salt_like.export.tolerances import TOLERANCES
 
@@ -85,7 +85,7 @@ def main(options: Namespace, opened: Open) -> int:
     return 0 if found.passed else BEYOND
 
 
-def _figure_path(options: Namespace) -> Path | None:
+def figure_path(options: Namespace) -> Path | None:
     """Where the figure goes: what is asked for, else beside the numbers."""
     if not options.out:
         return Path(options.json).with_suffix(FORMATS[0]) if options.json else None
