@@ -11,9 +11,10 @@ FLOOR_PYTHON ?= $(shell for name in python3.10 python3.11; do $$name --version >
 export OMP_NUM_THREADS ?= 1
 
 SALT_VENV ?= .venv-salt
+export SERVING_VENV ?= .venv-serving
 INPUT ?= salt_like/samples/train.h5
 
-.PHONY: help install quickstart test cpp-headers test-slow lint types format docs docs-figures test-floor benchmarks clean
+.PHONY: help install quickstart test cpp-headers serving test-serving test-slow lint types format docs docs-figures test-floor benchmarks clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +38,14 @@ test: $(VENV)/installed  ## run the tests; fails below 90 % branch coverage
 
 cpp-headers: $(VENV)/installed  ## fetch the headers of onnxruntime; without them tests of C++ are skipped
 	.ci/onnxruntime_headers.sh $(VENV)/include/onnxruntime
+
+serving: $(SERVING_VENV)/installed  ## make the environment of a Triton server; without it tests of serving are skipped
+
+$(SERVING_VENV)/installed: .ci/serving.txt .ci/serving_environment.sh | $(VENV)/installed
+	.ci/serving_environment.sh $(BIN)/python $(SERVING_VENV)
+
+test-serving: $(VENV)/installed serving  ## serve bundles from a real Triton server and ask it over HTTP and gRPC
+	$(BIN)/python -m pytest -m serving tests/export/test_serving.py
 
 test-slow: $(VENV)/installed  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n 2 -m "slow and not gpu"
@@ -91,4 +100,4 @@ benchmarks: $(VENV)/installed  ## compare training speed with Salt on INPUT=FILE
 		--out docs/benchmarks/against_salt
 
 clean:  ## remove what was built, not the runs
-	rm -rf $(VENV) $(DOCS_VENV) $(FLOOR_VENV) $(SALT_VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS_VENV) $(FLOOR_VENV) $(SALT_VENV) $(SERVING_VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
