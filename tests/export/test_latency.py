@@ -94,11 +94,7 @@ def test_a_process_that_dies_is_said() -> None:
     why = "the process ended, perhaps for lack of memory"
     exits: Any = os._exit  # takes no connection, and ends
     assert list(latency._asked(exits, Path("."), points, 0.0)) == [
-        (
-            "left_out",
-            {"threads": 1, "batch": 1, "constituents": n, "why": "the process ended, perhaps for lack of memory"},
-        )
-        for n in (0, 5)
+        ("left_out", {"threads": 1, "batch": 1, "constituents": n, "why": why}) for n in (0, 5)
     ]
 
 
