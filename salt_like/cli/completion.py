@@ -16,7 +16,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _ACTIONS = {"cache": ["list", "clear"], "completion": ["bash", "zsh"]}
 _WITH_KEYS = ("fit", "inspect", "bench")
 _SOME_KEYS = {"test": ["data.test", "data.num_test"], "calibrate": ["data.val", "data.num_val"]}
-_SHARED = "add_common"  # declares options for several commands
+_SHARED = {"add_common", "add_calibration"}  # declare options for several commands; the first calls the second
 
 _BASH = """\
 # completion of `train` for bash: eval "$(train completion bash)"
@@ -100,11 +100,12 @@ def _shared(tree: ast.Module) -> list[ast.FunctionDef]:
     """The functions of other commands' files with which this one declares options."""
     found = []
     for node in tree.body:
-        names = [one.name for one in node.names] if isinstance(node, ast.ImportFrom) else []
-        if isinstance(node, ast.ImportFrom) and _SHARED in names:
+        names = {one.name for one in node.names} & _SHARED if isinstance(node, ast.ImportFrom) else set()
+        if isinstance(node, ast.ImportFrom) and names:
             file = _PACKAGE.parent / f"{(node.module or '').replace('.', '/')}.py"
             owner = ast.parse(file.read_text(encoding="utf-8"))
-            found += [one for one in owner.body if isinstance(one, ast.FunctionDef) and one.name == _SHARED]
+            names = _SHARED if "add_common" in names else names
+            found += [one for one in owner.body if isinstance(one, ast.FunctionDef) and one.name in names]
     return found
 
 
