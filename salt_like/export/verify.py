@@ -38,7 +38,7 @@ SUMS, MANIFEST, GOLDEN, METADATA = "SHA256SUMS", "manifest.json", "golden.h5", "
 DOMAINS = {"", "ai.onnx"}  # names of the operators that ONNX itself defines
 SMALLEST = 1e-30  # probabilities below have logarithms that say nothing
 ON_THE_CUT = 1e-5  # cuts are values of jets: what is so near may fall on either side
-BATCH = 32
+PAIRS = 200_000  # of constituents in a batch, which are what needs memory
 TYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -550,8 +550,9 @@ def replay(session: Any, outputs: Sequence[Found], manifest: Found, golden: Gold
     together = manifest["profile"] == "batched"
     routes = {"one by one": [[row] for row in range(len(golden.cases))]}
     if together:
-        rows = list(range(len(golden.cases)))
-        routes["batched"] = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+        rows, longest = list(range(len(golden.cases))), max([one.shape[1] for one in golden.valid.values()] or [0])
+        size = max(1, min(64, PAIRS // (longest + 1) ** 2))
+        routes["batched"] = [rows[start : start + size] for start in range(0, len(rows), size)]
     results: dict[str, dict[str, Any]] = {}
     for route in routes:
         results[route] = {one["name"]: np.full_like(golden.single[one["name"]], absent(one)) for one in outputs}
@@ -715,7 +716,7 @@ def _row(change: float, allowed: float, log: Any, used: float, jet: int, places:
 def describe(one: Found) -> str:
     """A difference in words."""
     if one["places"]:
-        return f"says something where nothing is expected, or the other way round, in {one['places']} places"
+        return f"has NaN (indices: -2) where something is expected, or the other way round, in {one['places']} places"
     if isinstance(one["difference"], int):
         return f"{one['difference']} indices differ"
     if one["difference"] <= one["allowed"]:

@@ -112,6 +112,46 @@ def test_one_weight_by_a_hundredth(copy, capsys, part, outputs):
     assert part.startswith("encoder") or untouched not in found["replay"]
 
 
+@pytest.mark.parametrize(("alone", "route"), [(False, "batched"), (True, "one by one")])
+def test_what_depends_on_the_other_jets(copy, alone, route):
+    """Right for jets that are alone, or only for those that are not."""
+    make = onnx.helper.make_node
+
+    def change(model) -> None:
+        tampered.rename(model.graph, {"GN2_pb": "b"})
+        for name, value in (("zero", 0), ("one", 1)):
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([value], np.int64), name))
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1e-3], np.float32), "factor"))
+        model.graph.node.extend(
+            [
+                make("Shape", ["jets"], ["sizes"]),
+                make("Gather", ["sizes", "zero"], ["number"]),
+                make("Greater", ["number", "one"], ["together"]),
+                make("Not", ["together"], ["alone"]),
+                make("Cast", ["alone" if alone else "together"], ["yes"], to=onnx.TensorProto.FLOAT),
+                make("Mul", ["yes", "factor"], ["shift"]),
+                make("Add", ["b", "shift"], ["GN2_pb"]),
+            ]
+        )
+
+    tampered.change_graph(copy, change)
+    found = verify.verify(copy)["failures"]
+    assert {(one["check"], one["about"]) for one in found} == {("replay", "GN2_pb")}
+    assert f"({route}, " in found[0]["message"]
+    assert "one by one against batched" in found[-1]["message"]
+
+
+def test_nan_from_the_graph(copy, capsys):
+    def change(model) -> None:
+        tampered.rename(model.graph, {"GN2_pb": "b"})
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([np.nan], np.float32), "nothing"))
+        model.graph.node.append(onnx.helper.make_node("Add", ["b", "nothing"], ["GN2_pb"]))
+
+    tampered.change_graph(copy, change)
+    assert failures(copy, capsys) == {"replay": {"GN2_pb"}}
+    assert "has NaN (indices: -2) where something is expected" in verify.verify(copy)["failures"][0]["message"]
+
+
 def test_weights_in_half_precision(copy, capsys):
     def rounded(name: str, values: np.ndarray) -> np.ndarray:
         return values if ".norms." in name or not values.ndim else values.astype(np.float16)  # momenta are too large
