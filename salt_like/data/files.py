@@ -49,7 +49,7 @@ class Files(Source):
         self._open: dict[int, h5py.File] = {}
         self._process = 0
 
-    def header(self, stream: str) -> Header:
+    def header(self, stream: str, asked: str = "") -> Header:
         if stream not in self.headers:
             found = _other_than_rows(self.paths[0], stream)
             if found:
@@ -57,7 +57,7 @@ class Files(Source):
                     f"'{stream}' is {found}, not a dataset of rows with named fields\n"
                     f"in {self.paths[0]} (datasets: {', '.join(self.headers)})"
                 )
-        return super().header(stream)
+        return super().header(stream, asked)
 
     def read(self, stream: str, part: int, start: int, stop: int) -> Rows:
         self.header(stream)

@@ -33,10 +33,10 @@ def draft_spec(config: DataConfig, source: Source) -> DataSpec:
     """
     inputs = {stream: _entries(stream, asked) for stream, asked in config.inputs.items()}
     _check_streams(config, source, inputs)
-    refuse_truth(inputs, source, config.requests, config.weight, config.allow_truth_inputs)
-    _check_defaults(config.defaults, source, inputs)
     for request in config.requests:
         source.require(request.stream, (), request.asked)
+    refuse_truth(inputs, source, config.requests, config.weight, config.allow_truth_inputs)
+    _check_defaults(config.defaults, source, inputs)
     units = {name: units_of(source.header(name), source.attributes) for name in source.headers}
     names = dict.fromkeys([*inputs, *(request.stream for request in config.requests)])
     if config.global_stream not in names:

@@ -61,16 +61,22 @@ class Source(ABC):
         """Number of jets of all parts."""
         return sum(rows for _, rows in self.parts)
 
-    def header(self, stream: str) -> Header:
+    def header(self, stream: str, asked: str = "") -> Header:
         """The dataset of this name.
+
+        Args:
+            stream: Name of the dataset.
+            asked: Where it was asked for, such as ``model.tasks.track_origin``.
 
         Raises:
             UserError: There is none.
         """
         if stream not in self.headers:
             known = ", ".join(self.headers) or "none"
+            where = f" (asked for in {asked})" if asked else ""
             raise UserError(
-                f"no dataset '{stream}'{nearest(stream, self.headers)}\nin {self.parts[0][0]} (datasets: {known})"
+                f"no dataset '{stream}'{nearest(stream, self.headers)}{where}\n"
+                f"in {self.parts[0][0]} (datasets: {known})"
             )
         return self.headers[stream]
 
@@ -85,7 +91,7 @@ class Source(ABC):
         Raises:
             UserError: The dataset or one of the fields does not exist.
         """
-        header = self.header(stream)
+        header = self.header(stream, asked)
         for name in names:
             if name not in header.fields:
                 where = f" (asked for in {asked})" if asked else ""

@@ -170,7 +170,10 @@ def test_null_removes_a_task(capsys):
         (["--seed=-1"], ["seed = -1: a seed is from 0"]),
         (["--data.num_workers=-1"], ["data.num_workers must be at least 0, not -1"]),
         (["--data.buckets=0"], ["data.buckets must be at least 1, not 0"]),
-        (["--model.tasks.jets_classification.stream=jet"], ["no dataset 'jet' (did you mean 'jets'?)"]),
+        (
+            ["--model.tasks.jets_classification.stream=jet"],
+            ["no dataset 'jet' (did you mean 'jets'?) (asked for in model.tasks.jets_classification)"],
+        ),
         (["--trainer.max_epochs=-2"], ["trainer: `max_epochs` must be a non-negative integer or -1"]),
         (["--trainer.strategy=ddpp"], ["trainer: You selected an invalid strategy name: `strategy='ddpp'`"]),
         (["--data.train=."], ["a folder, not a file", "its files are"]),
