@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,7 @@ import onnx
 import pytest
 from bundles import copied
 from onnx import numpy_helper
-from serving.server import Server, why_not
+from serving.server import Server, python, why_not
 
 from salt_like.export.bundle import write_sums
 from salt_like.export.copying import read_bundle
@@ -220,6 +221,29 @@ def test_an_alias_moves_and_moves_back_under_a_running_server(server, store, gol
     back = answered("back", "many.production")
     assert back["version"] == 1
     one.check(back, jets)
+
+
+def test_the_client_of_the_documentation(server, golden, tmp_path):
+    one = golden["batched"]
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r'^```python title="ask_triton.py"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "ask_triton.py").write_text(code)
+    jets = [int(np.flatnonzero(one.cases == "no constituents")[0]), *range(10)]
+    (stream,) = one.valid
+    slots = int(one.last[stream][jets].max())
+    tracks = [one.inputs[stream][jet][one.valid[stream][jet]] for jet in jets]
+    np.savez(
+        tmp_path / "jets.npz", jets=one.inputs["jets"][jets], **{f"t{n}": values for n, values in enumerate(tracks)}
+    )
+    (tmp_path / "call.py").write_text(
+        f"import numpy as np, ask_triton\nfile = np.load({str(tmp_path / 'jets.npz')!r})\n"
+        f"tracks = [file[f't{{number}}'] for number in range({len(jets)})]\n"
+        f"said = ask_triton.ask('127.0.0.1:{server.grpc}', 'many.production', file['jets'], {slots}, {stream}=tracks)\n"
+        f"np.savez({str(tmp_path / 'said.npz')!r}, version=1, **said)\n"
+    )
+    python(tmp_path / "call.py")
+    with np.load(tmp_path / "said.npz") as said:
+        one.check(dict(said), jets)
 
 
 def test_the_stand_in_refuses_what_the_real_backend_refuses(store, tmp_path):
