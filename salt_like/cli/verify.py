@@ -157,7 +157,7 @@ def _bisect(
 ) -> dict[str, Any]:
     """The first node that parts from a fresh export."""
     from salt_like.export.against import exported_again
-    from salt_like.export.bisect import bisect, judge_runtime
+    from salt_like.export.parting import bisect, judge_runtime
 
     model = (folder / manifest["graph"]["file"]).read_bytes()
     feeds = _feeds(result, manifest, golden)

@@ -16,7 +16,7 @@ from made_runs import make_run
 
 from salt_like.cli import verify as command
 from salt_like.cli.main import main
-from salt_like.export import bisect, verify
+from salt_like.export import parting, verify
 
 
 @pytest.fixture(scope="module")
@@ -226,19 +226,19 @@ def test_golden_jets_of_another_tagger(copy, monkeypatch, capsys):
 
 def test_a_runtime_that_is_wrong(bundle, monkeypatch):
     """One operator of the runtime gives too much."""
-    honest = bisect.run
-    model = bisect.onnx.load(bundle / "model.onnx")
+    honest = parting.run
+    model = parting.onnx.load(bundle / "model.onnx")
     node = next(one for one in model.graph.node if one.op_type == "Softmax")
 
     def wrong(model, names, feeds, number):
         values = honest(model, names, feeds, number)
         return [one * 1.001 if name == node.output[0] else one for name, one in zip(names, values, strict=True)]
 
-    monkeypatch.setattr(bisect, "run", wrong)
+    monkeypatch.setattr(parting, "run", wrong)
     manifest = json.loads((bundle / "manifest.json").read_text())
     golden = verify.read_golden(bundle / "golden.h5", manifest, verify.Findings())
     feeds = command._feeds({}, manifest, golden)
-    found = bisect.judge_runtime((bundle / "model.onnx").read_bytes(), feeds)
+    found = parting.judge_runtime((bundle / "model.onnx").read_bytes(), feeds)
     assert found["beyond"]["node"] == node.name
     assert found["beyond"]["operator"] == "Softmax"
     assert len(found["not_judged"]) <= 1
@@ -251,9 +251,9 @@ def test_graphs_that_are_built_otherwise(bundle):
     feeds = command._feeds({}, manifest, golden)
 
     def with_change(change) -> dict:
-        other = bisect.onnx.load_from_string(model)
+        other = parting.onnx.load_from_string(model)
         change(other)
-        return bisect.bisect(other.SerializeToString(), model, feeds)
+        return parting.bisect(other.SerializeToString(), model, feeds)
 
     swapped = with_change(lambda other: tampered.swap_outputs(other, "GN2_pu", "GN2_pb"))
     assert "output GN2_pu, GN2_pb: 'GN2_pu' comes from" in swapped["structure"]
