@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from salt_like.errors import UserError
 
 if TYPE_CHECKING:
     from salt_like.data.columns import Columns
+    from salt_like.evaluation.contents import TaskRecord
     from salt_like.export.interface import Wishes
     from salt_like.loading.tagger import LoadedTagger
     from salt_like.training.run import Run
@@ -86,7 +89,9 @@ def main(arguments: list[str]) -> int:
     tagger = open_tagger(run.folder, options)
     interface = interface_of(tagger.tagger, tagger.name, options.profile, wishes)
     jets = jets_of(tagger, options)
-    sources = Sources(jets, _working_points(run, tagger), _metrics(run, tagger), _provenance(run, tagger))
+    tested = _tested(run, tagger)
+    metrics = {sample: _read(run.predictions / f"{sample}_metrics.json") for sample in tested}
+    sources = Sources(jets, _working_points(run, tested), metrics, _provenance(run, tagger))
     with stages(4) as report:
         compared = write_bundle(folder, tagger, interface, sources, report)
     _show(compared)
@@ -164,28 +169,36 @@ def jets_of(tagger: LoadedTagger, options: Namespace) -> Columns:
     return Columns.concatenate(found)
 
 
-def _working_points(run: Run, tagger: LoadedTagger) -> list[dict[str, Any]]:
-    """The cuts that `train test` stored with the run for this checkpoint."""
-    found = [_read(path) for path in sorted(run.predictions.glob("*_working_points.json"))]
-    return [_portable(one) for one in found if _is_of(str(one.get("checkpoint")), tagger)]
-
-
-def _metrics(run: Run, tagger: LoadedTagger) -> dict[str, dict[str, Any]]:
-    """The metrics that `train test` stored with the run for this checkpoint."""
+def _tested(run: Run, tagger: LoadedTagger) -> list[str]:
+    """Samples on which `train test` tested the tagger as it is exported."""
     from salt_like.evaluation.reader import PredictionFile
 
-    found = {}
+    found = []
     for path in sorted(run.predictions.glob("*_metrics.json")):
         sample = path.name.removesuffix("_metrics.json")
         file = run.predictions / f"{sample}.h5"
-        if file.is_file() and _is_of(PredictionFile(file).contents.checkpoint, tagger):
-            found[sample] = _read(path)
+        contents = PredictionFile(file).contents if file.is_file() else None
+        if contents is None or Path(contents.checkpoint).resolve() != tagger.checkpoint.resolve():
+            continue
+        if _probabilities(contents.tasks) == _probabilities(tagger.tasks):
+            found.append(sample)
+        else:
+            print(
+                f"metrics and cuts of {sample} are for other temperatures or class fractions, and left out: "
+                "run `train test` again",
+                file=sys.stderr,
+            )
     return found
 
 
-def _is_of(checkpoint: str, tagger: LoadedTagger) -> bool:
-    """Whether a stored path of a checkpoint is that of the tagger; folders may be links."""
-    return Path(checkpoint).resolve() == tagger.checkpoint.resolve()
+def _probabilities(tasks: Sequence[TaskRecord]) -> dict[str, tuple[float, tuple[float, ...]]]:
+    return {one.name: (one.temperature, one.prior) for one in tasks}
+
+
+def _working_points(run: Run, tested: Sequence[str]) -> list[dict[str, Any]]:
+    """The cuts that `train test` stored with the run."""
+    paths = [run.predictions / f"{sample}_working_points.json" for sample in tested]
+    return [_portable(_read(path)) for path in paths if path.is_file()]
 
 
 def _provenance(run: Run, tagger: LoadedTagger) -> dict[str, Any]:

@@ -98,14 +98,45 @@ def _metrics(metrics: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     if not metrics:
         yield "Not tested: `train test RUN` before the export puts its metrics here."
     for sample, one in metrics.items():
-        rows = [
-            (task, metric["name"], _with_error(metric))
+        # a metric stands there once for each trivial prediction that it is compared with
+        rows = {
+            (task, metric["name"]): (task, metric["name"], _with_error(metric))
             for task, found in one["tasks"].items()
             for metric in found["metrics"]
             if metric.get("value") is not None
-        ]
-        yield f"On {sample}, {one['jets']} jets:"
-        yield _table(("task", "metric", "value"), rows)
+        }
+        made = f" ({one['generator']})" if one.get("generator") else ""
+        yield f"On {sample}{made}, {one['jets']:g} jets, errors of one standard deviation:"
+        yield _table(("task", "metric", "value"), rows.values())
+        for name, found in one["discriminants"].items():
+            yield from _rejections(name, found)
+
+
+def _rejections(name: str, found: Mapping[str, Any]) -> Iterable[str]:
+    if not found["points"]:
+        return
+    place = found["cuts_range"]
+    where = f"{_plain(place['low'])} to {_plain(place['high'])} {place['unit']} in {place['field']}" if place else "all"
+    yield f"Rejections of {name}, cuts made on {found['cuts_from']}, jets of {where}:"
+    classes = list(found["points"][0]["rejections"])
+    rows = [
+        (
+            f"{point['efficiency']:.0%}",
+            f"{point['signal_efficiency']:.3f} ± {point['signal_error']:.2g}",
+            *(_rejection(point["rejections"][one]) for one in classes),
+        )
+        for point in found["points"]
+    ]
+    yield _table(("working point", f"{found['signal']} efficiency", *classes), rows)
+
+
+def _rejection(one: Mapping[str, Any]) -> str:
+    """With its 68 % interval; the 95 % limit where too few jets pass."""
+    if one["limit"]:
+        return f"> {one['low']:.3g}"
+    if one["value"] is None:
+        return ""
+    return f"{one['value']:.3g} ({_plain(one['low'])} to {_plain(one['high'])})"
 
 
 def _with_error(metric: Mapping[str, Any]) -> str:

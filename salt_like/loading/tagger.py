@@ -45,13 +45,13 @@ class LoadedTagger(ReadyTagger):
         self.name = saved.name
         self.spec = saved.spec
         self.checkpoint = saved.path
-        self.config = saved.config
         self.data = saved.data
         self.device: torch.device = _device(device)
         tagger = checkpoint.restore(saved).deployed
         if temperatures or prior:
             saved = replace(saved, config=adjusted(tagger, saved.config, temperatures or {}, prior or {}))
             tagger = checkpoint.restore(saved).deployed
+        self.config = saved.config
         self.tagger = tagger.to(self.device).eval()
         self.outputs = self.tagger.outputs
         requests = {name: self._reads(name, saved.config) for name in self.tagger.tasks}
