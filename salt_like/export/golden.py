@@ -88,8 +88,11 @@ def make_golden(tagger: Tagger, interface: Interface, jets: Columns, seed: int =
     made = [Jet("data", _jet(jets, index)) for index in drawn]
     made += _edge_cases(tagger.spec, [one.inputs for one in made], random)
     left_out = len(jets) - len(decided)
-    undecided = single.undecided(_columns(made, tagger.spec), MARGIN)
-    kept = [one for one, unsure in zip(made, undecided, strict=True) if not unsure]
+    columns = _columns(made, tagger.spec)
+    # there is no answer to some edge cases: a multiple of a momentum that is no number is none either
+    answered = single.finite(columns) | (np.arange(len(made)) < len(drawn))
+    undecided = single.undecided(columns, MARGIN)
+    kept = [one for one, sure in zip(made, answered & ~undecided, strict=True) if sure]
     return _computed(tagger, interface, kept, left_out + int(undecided.sum()))
 
 

@@ -45,6 +45,19 @@ class Replay:
         said = self._said(columns, 0.0)
         return {one.name: _value(one, said) for one in self.interface.outputs}
 
+    def finite(self, columns: Columns) -> NDArray[np.bool_]:
+        """Jets about which everything said is a finite number, ``(n,)``."""
+        found = np.ones(len(columns), bool)
+        said = self(columns)
+        for one in self.interface.outputs:
+            wrong = ~np.isfinite(said[one.name])
+            if one.stream in columns.counts:
+                jets = np.repeat(np.arange(len(columns)), columns.counts[one.stream])
+                found &= np.bincount(jets[wrong], minlength=len(columns)) == 0
+            else:
+                found &= ~wrong.reshape(len(columns), -1).any(1)
+        return found
+
     def undecided(self, columns: Columns, margin: float) -> NDArray[np.bool_]:
         """Jets whose indices change if every logit moves by so much: what no other program need agree about, ``(n,)``.
 
