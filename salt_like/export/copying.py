@@ -112,7 +112,6 @@ def _copy(source: Path, target: Path) -> str:
             writing.write(chunk)
         writing.flush()
         os.fsync(writing.fileno())
-    target.chmod(0o644)  # a bundle is to be read by servers, which run as somebody else
     return found.hexdigest()
 
 

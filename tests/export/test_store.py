@@ -81,9 +81,13 @@ def test_what_is_no_part_of_the_bundle_stays_behind(store, one):
     assert not [path for path in store.folder.rglob("*") if path.name.endswith((".part", ".lock"))]
 
 
-def test_everybody_may_read_what_is_deployed(store, one):
+def test_rights_are_those_of_new_files_and_not_those_of_the_bundle(store, one):
     (one.folder / "model.onnx").chmod(0o600)
-    store.put(one)
+    before = os.umask(0o022)
+    try:
+        store.put(one)
+    finally:
+        os.umask(before)
     assert (store.path("GN2") / "model.onnx").stat().st_mode & 0o777 == 0o644
 
 
