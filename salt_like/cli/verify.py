@@ -209,7 +209,7 @@ def _show_against(found: Mapping[str, Any]) -> None:
     for name, one in compared.items():
         moved = sum(cut["other_side"] for cut in one["working_points"])
         if moved:
-            print(f"FAILED: {moved} of the {name} change side at a cut")
+            print(f"FAILED: {len(one['working_points'])} cuts are crossed {moved} times by {name}")
     for note in found["notes"]:
         print(f"note: {note}")
     print("passed: the run says the same" if found["passed"] else "FAILED: the run says something else")

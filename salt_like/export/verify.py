@@ -769,7 +769,7 @@ def text(result: Found) -> str:
     points = result.get("working_points")
     if points:
         moved, on = sum(one["other_side"] for one in points), sum(one["on_the_cut"] for one in points)
-        lines.append(f"working points: {len(points)} cuts, {moved} jets on another side, {on} exactly on a cut")
+        lines.append(f"working points: {len(points)} cuts, crossed {moved} times; {on} jets are exactly on one")
     lines += [f"warning: {one['about']} {one['message']}" for one in result["warnings"]]
     lines += [f"FAILED ({one['check']}): {one['about']}: {one['message']}" for one in result["failures"]]
     if result["passed"]:

@@ -393,4 +393,4 @@ def test_a_jet_on_the_cut_itself_is_not_judged(copy, capsys):
     for shift in (-1e-6, 0.0, 1e-6):
         with_cut(copy, value + shift)
         assert verify.main([str(copy)]) == 0
-        assert "1 cuts, 0 jets on another side, 1 exactly on a cut" in capsys.readouterr().out
+        assert "1 cuts, crossed 0 times; 1 jets are exactly on one" in capsys.readouterr().out
