@@ -16,7 +16,7 @@ from made_runs import make_run
 
 from salt_like.cli import verify as command
 from salt_like.cli.main import main
-from salt_like.export import parting, verify
+from salt_like.export import verify
 
 
 @pytest.fixture(scope="module")
@@ -174,21 +174,6 @@ def test_the_node_with_another_weight_is_named(bundle, copy, monkeypatch, capsys
     assert "its weight 'tagger.encoder.layers.0.feedforward.first.0.bias' differs by" in words
 
 
-def test_a_bundle_holds_the_tagger_that_it_was_made_of(bundle):
-    from salt_like.export import against
-    from salt_like.export.replay import Replay
-
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    golden = verify.read_golden(bundle / "golden.h5", manifest, verify.Findings())
-    tagger = against.tagger_of_bundle(bundle, manifest).tagger
-    interface = against.interface_of_bundle(manifest, tagger)
-    said = Replay(tagger, interface)(against.golden_columns(golden, interface))
-    for name in ("GN2_pb", "GN2_plight", "GN2_embedding", "GN2_HadronPt_stddev"):
-        np.testing.assert_allclose(said[name], golden.single[name], 1e-6)
-    valid = golden.valid["tracks"]
-    np.testing.assert_array_equal(said["tracks_VertexIndex"], golden.single["tracks_VertexIndex"][valid])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("against", [True, False])
 def test_graphs_exported_again(bundle, copy, against, capsys):
@@ -222,51 +207,3 @@ def test_golden_jets_of_another_tagger(copy, monkeypatch, capsys):
     assert found["runtime"]["beyond"] is None
     assert found["runtime"]["changed"] == {}
     assert "golden jets or manifest belong to another tagger" in command._bisected(found)
-
-
-def test_a_runtime_that_is_wrong(bundle, monkeypatch):
-    """One operator of the runtime gives too much."""
-    honest = parting.run
-    model = parting.onnx.load(bundle / "model.onnx")
-    node = next(one for one in model.graph.node if one.op_type == "Softmax")
-
-    def wrong(model, names, feeds, number):
-        values = honest(model, names, feeds, number)
-        return [one * 1.001 if name == node.output[0] else one for name, one in zip(names, values, strict=True)]
-
-    monkeypatch.setattr(parting, "run", wrong)
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    golden = verify.read_golden(bundle / "golden.h5", manifest, verify.Findings())
-    feeds = command._feeds({}, manifest, golden)
-    found = parting.judge_runtime((bundle / "model.onnx").read_bytes(), feeds)
-    assert found["beyond"]["node"] == node.name
-    assert found["beyond"]["operator"] == "Softmax"
-    assert len(found["not_judged"]) <= 1
-
-
-def test_graphs_that_are_built_otherwise(bundle):
-    model = (bundle / "model.onnx").read_bytes()
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    golden = verify.read_golden(bundle / "golden.h5", manifest, verify.Findings())
-    feeds = command._feeds({}, manifest, golden)
-
-    def with_change(change) -> dict:
-        other = parting.onnx.load_from_string(model)
-        change(other)
-        return parting.bisect(other.SerializeToString(), model, feeds)
-
-    swapped = with_change(lambda other: tampered.swap_outputs(other, "GN2_pu", "GN2_pb"))
-    assert "output GN2_pu, GN2_pb: 'GN2_pu' comes from" in swapped["structure"]
-    assert swapped["compared"] == swapped["nodes"]
-    assert swapped["first"] is None
-    permuted = with_change(lambda other: tampered.permute_inputs(other, "tracks", [1, 0, 2]))
-    assert permuted["structure"].startswith("node 1: another operator: Gather 'permute'")
-    attribute = with_change(lambda other: _softmax(other).attribute[0].__setattr__("i", 0))
-    place = attribute["compared"] + 1
-    assert attribute["structure"].startswith(f"node {place}: other attributes: Softmax")
-    shorter = with_change(lambda other: other.graph.node.pop())
-    assert shorter["structure"]
-
-
-def _softmax(model):
-    return next(one for one in model.graph.node if one.op_type == "Softmax" and one.attribute)
