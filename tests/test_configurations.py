@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from bundles import CAN_EXPORT
 
 from salt_like.cli import main as dispatcher
 from salt_like.cli import run_folder, shipped
@@ -147,6 +148,19 @@ def test_learns_flavour_from_the_right_labels_and_nothing_from_permuted_ones(nam
             [column for column in file["tracks"].dtype.names if column == "VertexIndex"] if "tracks" in file else []
         )
     assert bool(tracks) == any("Vertexing" in task["class_path"] for task in written(name)["model"]["tasks"].values())
+    exported(work / name)
+
+
+def exported(run: Path) -> None:
+    """The trained run exports, and the bundle proves itself."""
+    if not CAN_EXPORT:
+        return
+    assert dispatcher.main(["--debug", "export", str(run)]) == 0  # compares with the tagger on the test jets
+    parity = json.loads((run / "bundle" / "parity.json").read_text())
+    assert parity["jets"] == 3000
+    assert parity["working_points"] or "jets_classification" not in written(run.name)["model"]["tasks"]
+    assert sum(one["other_side"] for one in parity["working_points"]) == 0
+    assert dispatcher.main(["--debug", "verify", str(run / "bundle")]) == 0
 
 
 def test_regression_beats_the_constant_with_the_right_width(work):
@@ -162,5 +176,6 @@ def test_regression_beats_the_constant_with_the_right_width(work):
     assert rows[-1]["val/jet_mass/loss"] < 0.5 * constant
     assert rows[-1]["val/jet_mass/loss"] < rows[0]["val/jet_mass/loss"]
     assert dispatcher.main(["--debug", "test", str(work / "regression")]) == 0
+    exported(work / "regression")
     report = json.loads((work / "regression" / "predictions" / "ttbar_metrics.json").read_text())
     assert report

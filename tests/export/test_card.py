@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+from bundles import require_export
 from made_runs import make_file, make_run
 
 from salt_like.cli import main as dispatcher
@@ -16,6 +17,7 @@ PRIOR = "--prior=flavour={bjets: 0.1, cjets: 0.2, ujets: 0.6, taujets: 0.1}"
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory):
     """Bundle, card and metrics of a tested run, for other class fractions than those of its training."""
+    require_export()
     folder = tmp_path_factory.mktemp("card")
     run, file = make_run(folder / "run"), make_file(folder / "jets.h5", 400, seed=5)
     assert dispatcher.main(["--debug", "test", str(run), f"--data.test={file}", "--figures=none", PRIOR]) == 0
