@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,12 +95,12 @@ class Aligned:
     def compared(self, name: str, ours: Answer, theirs: Answer, tolerance: Mapping[str, float]) -> Difference:
         """One output."""
         one, other = ours.values[self._one], theirs.values[self._other]
-        head = (name, self._stream, ours.kind, ours.unit, dict(tolerance), len(one))
+        head = Difference(name, self._stream, ours.kind, ours.unit, dict(tolerance), len(one), 0, 0)
         if ours.kind == "index":
             return self._indices(head, one, other, ours.groups and theirs.groups)
         return self._numbers(head, one.astype(np.float64), other.astype(np.float64), tolerance)
 
-    def _numbers(self, head: Any, one: Array, other: Array, tolerance: Mapping[str, float]) -> Difference:
+    def _numbers(self, head: Difference, one: Array, other: Array, tolerance: Mapping[str, float]) -> Difference:
         with np.errstate(invalid="ignore", divide="ignore"):
             change = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities
             change = np.where(np.isnan(one) & np.isnan(other), 0.0, change)
@@ -116,8 +116,8 @@ class Aligned:
         known = change[np.isfinite(change)]
         some = known if len(known) else np.zeros(1)
         beyond = times > 1
-        return Difference(
-            *head,
+        return replace(
+            head,
             beyond=int(beyond.sum()),
             jets_beyond=self._jets(beyond),
             one_sided=int((~np.isfinite(change)).sum()),
@@ -129,13 +129,13 @@ class Aligned:
             worst=self._worst(one, other, change, times),
         )
 
-    def _indices(self, head: Any, one: Array, other: Array, groups: bool) -> Difference:
+    def _indices(self, head: Difference, one: Array, other: Array, groups: bool) -> Difference:
         differs = one != other
         moved = _regrouped(self._jet, one, other) if groups else differs
         number = np.bincount(self._jet[moved], minlength=len(self._matched.first)).astype(np.float64)
         weight = number[self._jet] * moved
-        return Difference(
-            *head,
+        return replace(
+            head,
             beyond=int(moved.sum()),
             jets_beyond=self._jets(moved),
             differing=int(differs.sum()),
