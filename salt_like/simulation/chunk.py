@@ -18,6 +18,10 @@ from salt_like.simulation.settings import BeamSettings, Settings
 from salt_like.simulation.streams import streams
 from salt_like.simulation.tracker import track
 
+BLOCKS = (
+    4  # of the pool of pile-up, each with a generator that takes a second to set up; another number, another sample
+)
+
 
 class Chunks:
     """Makes any chunk of a sample, in any order; generators are set up when a chunk first needs them.
@@ -82,14 +86,25 @@ def process_of(index: int, settings: Settings) -> Process:
     return process(name)
 
 
-def pool_of(settings: Settings) -> Pool | None:
-    """The collisions that pile-up is taken from; ``None`` where there is no pile-up."""
-    if settings.pileup.mean == 0:
-        return None
+def blocks_of(settings: Settings) -> list[int]:
+    """Number of collisions in each block of the pool; none where there is no pile-up."""
+    collisions = settings.pileup.pool if settings.pileup.mean > 0 else 0
+    number = min(BLOCKS, collisions)
+    return [collisions * (index + 1) // number - collisions * index // number for index in range(number)]
+
+
+def block_of(index: int, settings: Settings) -> Pool:
+    """One block of the pool: the same whatever else was made before it."""
     # always a fresh one: of diffraction it takes over tables for the energy of the collision before, if that is near
     generator = Generator([*COMMANDS, beams(settings.beam)])
-    particles = generator.events(settings.pileup.pool, random_of(settings.seed, POOL))
+    particles = generator.events(blocks_of(settings)[index], random_of(settings.seed, POOL, index))
     return make_pool(particles, generator.charges(particles.pdg))
+
+
+def pool_of(settings: Settings) -> Pool | None:
+    """The collisions that pile-up is taken from, all made here; ``None`` where there is no pile-up."""
+    blocks = [block_of(index, settings) for index in range(len(blocks_of(settings)))]
+    return Pool.joined(blocks) if blocks else None
 
 
 def beams(settings: BeamSettings) -> str:

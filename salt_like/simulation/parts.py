@@ -1,4 +1,4 @@
-"""The folder beside the file where finished chunks wait until all are there, so that nothing is lost."""
+"""The folder beside the file where finished chunks and pile-up wait until all are there, so that nothing is lost."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from salt_like.atomic import write_atomically
 from salt_like.errors import UserError
 from salt_like.simulation.layout import DTYPES, LENGTHS
+from salt_like.simulation.pileup import Pool
 
 Streams = dict[str, NDArray[Any]]
 
 _NAME = re.compile(r"chunk-(\d+)-of-(\d+)-jets\.npz")
+_BLOCK = re.compile(r"pileup-(\d+)\.npz")
 _ABOUT = "settings.json"
 
 
 class Parts:
-    """Finished chunks of a sample on the disk.
+    """Finished chunks of a sample, and blocks of its pool of pile-up, on the disk.
 
     Args:
         folder: Where they are.
@@ -35,7 +37,6 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.pool = folder / "pileup.npz"
 
     @classmethod
     def beside(cls, out: Path) -> Parts:
@@ -94,11 +95,33 @@ class Parts:
             UserError: Its file is damaged.
         """
         path = next(path for number, _, path in self._chunks() if number == index)
-        try:
-            with path.open("rb") as opened, np.load(opened) as file:
-                return _unpacked(dict(file))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            raise UserError(f"the finished chunk {path} is damaged\nremove it and go on with --resume") from None
+        with _whole("chunk", path), path.open("rb") as opened, np.load(opened) as file:
+            return _unpacked(dict(file))
+
+    def blocks(self) -> list[int]:
+        """Numbers of the finished blocks of the pool, in their order."""
+        numbers = (_BLOCK.fullmatch(path.name) for path in self.folder.glob("pileup-*"))
+        return sorted(int(match[1]) for match in numbers if match)
+
+    def save_block(self, index: int, block: Pool) -> int:
+        """Write a finished block of the pool, all or nothing, and return its number of collisions."""
+        block.save(self._block(index))
+        return len(block.counts)
+
+    def pool(self) -> Pool | None:
+        """All finished blocks, joined; ``None`` if there is none.
+
+        Raises:
+            UserError: A file is damaged.
+        """
+        made = []
+        for index in self.blocks():
+            with _whole("pile-up", self._block(index)):
+                made.append(Pool.load(self._block(index)))
+        return Pool.joined(made) if made else None
+
+    def _block(self, index: int) -> Path:
+        return self.folder / f"pileup-{index:03}.npz"
 
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
@@ -110,6 +133,15 @@ class Parts:
                 match = _NAME.fullmatch(name)
                 if match:
                     yield int(match[1]), int(match[2]), self.folder / name
+
+
+@contextlib.contextmanager
+def _whole(what: str, path: Path) -> Iterator[None]:
+    """Says within the ``with`` block which file is damaged."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise UserError(f"the finished {what} {path} is damaged\nremove it and go on with --resume") from None
 
 
 def _packed(streams: Streams) -> Streams:

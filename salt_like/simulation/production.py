@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
 from salt_like.errors import UserError
 from salt_like.simulation import engines
-from salt_like.simulation.chunk import Chunks, pool_of, process_of
+from salt_like.simulation import workers as processes
+from salt_like.simulation.chunk import blocks_of, process_of
 from salt_like.simulation.parts import Parts, Streams
-from salt_like.simulation.pileup import Pool
 from salt_like.simulation.provenance import attributes, versions
 from salt_like.simulation.settings import Settings
+from salt_like.simulation.workers import Tasks
 from salt_like.simulation.writer import write
 
 Report = Callable[[str, int, int], None]
@@ -40,21 +38,17 @@ def produce(
         settings: What is simulated.
         workers: Number of processes.
         resume: Go on with what an interrupted simulation of the same settings has finished.
-        report: Called with what is being done, the number of jets that are finished, and that of all.
+        report: Called with what is being done ("pile-up" or "jets"), how many of its collisions or jets are finished,
+            and how many there will be.
 
     Raises:
         UserError: The file exists, a number makes no sense, an optional package is missing, the finished chunks do not
-            fit, a process was killed, or a chunk failed. What is finished is kept in the last two cases.
+            fit, a process was killed, or a part failed. What is finished is kept in the last two cases.
     """
     _check(out, jets, workers)
     engines.require_engines()
     parts = Parts.beside(out)
     parts.begin({"settings": json.loads(settings.normalised()), "versions": versions()}, resume)
-    if settings.pileup.mean > 0 and not parts.pool.is_file():
-        report("pile-up", 0, jets)
-        pool = pool_of(settings)
-        if pool is not None:
-            pool.save(parts.pool)
     # whatever ends the writing ends the workers at once, not when Python happens to drop the generator
     with closing(_simulated(parts, jets, settings, workers, report)) as chunks:
         write(out, chunks, jets, attributes(settings, jets))
@@ -85,75 +79,85 @@ def _needed(finished: dict[int, int], jets: int) -> int:
 def _simulated(
     parts: Parts, jets: int, settings: Settings, workers: int, report: Report
 ) -> Generator[Streams, None, None]:
-    """Chunks in their order until there are enough jets; every one that was begun is finished, also after a failure.
+    """Chunks in their order until there are enough jets; the pool of pile-up is made before the first.
 
     Each is handed over, to be compressed, as soon as those before it are there: the workers go on meanwhile.
     """
-    finished = parts.finished()
-    running: dict[Future[int], int] = {}
-    failure: UserError | None = None
-    given = 0
-    with _executor(settings, parts, workers) as executor:
+    with processes.workers(workers, settings, parts) as executor:
+        _make_pool(executor, parts, settings, workers, report)
+        finished, given = parts.finished(), 0
+        tasks = Tasks(executor, processes.chunk, partial(_failed_chunk, settings, parts))
         while True:
             report("jets", min(sum(finished.values()), jets), jets)
-            if failure is None and not _needed(finished, jets):
-                _submit(executor, running, finished, jets, settings, workers)
-            while failure is None and given in finished:
+            if tasks.failure is None and not _needed(finished, jets):
+                _begin(tasks, finished, jets, settings, workers)
+            while tasks.failure is None and given in finished:
                 yield parts.load(given)
                 given += 1
-            if not running:
+            if not tasks.running:
                 break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                index = running.pop(future)
-                error = future.exception()
-                if error is None:
-                    finished[index] = future.result()
-                elif failure is None:
-                    failure = _failed(error, index, settings, parts)
-            failure = failure or _without_jets(finished, settings)
-    if failure is not None:
-        raise failure
+            finished.update(tasks.finished())
+            tasks.failure = tasks.failure or _without_jets(finished, settings)
+    if tasks.failure is not None:
+        raise tasks.failure
 
 
-def _submit(
-    executor: Executor,
-    running: dict[Future[int], int],
-    finished: dict[int, int],
-    jets: int,
-    settings: Settings,
-    workers: int,
-) -> None:
+def _make_pool(executor: Executor, parts: Parts, settings: Settings, workers: int, report: Report) -> None:
+    """Make the blocks of the pool that are missing, several at a time."""
+    sizes, tasks = blocks_of(settings), Tasks(executor, processes.block, partial(_failed_block, settings, parts))
+    missing = sorted(set(range(len(sizes))).difference(parts.blocks()))
+    done = sum(sizes) - sum(sizes[index] for index in missing)
+    while tasks.running or (missing and tasks.failure is None):
+        report("pile-up", done, sum(sizes))
+        while missing and tasks.failure is None and len(tasks.running) < workers:
+            tasks.begin(missing.pop(0))
+        done += sum(tasks.finished().values())
+    if tasks.failure is not None:
+        raise tasks.failure
+
+
+def _begin(tasks: Tasks, finished: dict[int, int], jets: int, settings: Settings, workers: int) -> None:
     """Begin the next chunks: as many as keep all workers busy, but not more than will be needed."""
     most = workers + 1 if workers > 1 else 1
     known = sum(finished.values()) / (len(finished) * settings.chunk) if finished else _EXPECTED
-    begun = finished.keys() | set(running.values())
+    begun = finished.keys() | tasks.running
     expected = 0.0
     for index in range(len(begun) + most):
-        enough = expected >= jets and bool(running)
-        if enough or len(running) >= most:
+        running = len(tasks.running)
+        if running >= most or (running and expected >= jets):
             return
         if index not in begun:
-            running[executor.submit(_make, index)] = index
+            tasks.begin(index)
         expected += finished.get(index, known * settings.chunk)
 
 
-def _failed(error: BaseException, index: int, settings: Settings, parts: Parts) -> UserError:
-    kept = f"finished chunks ({len(parts.finished())}) are kept in {parts.folder}"
+def _failed_chunk(settings: Settings, parts: Parts, error: BaseException, index: int) -> UserError:
+    what, process = f"chunk {index} of seed {settings.seed}", process_of(index, settings).name
+    return _failed(error, what, f" ({process})", f"finished chunks ({len(parts.finished())})", parts.folder)
+
+
+def _failed_block(settings: Settings, parts: Parts, error: BaseException, index: int) -> UserError:
+    what = f"block {index} of the pile-up of seed {settings.seed}"
+    return _failed(error, what, "", f"finished blocks ({len(parts.blocks())})", parts.folder)
+
+
+def _failed(error: BaseException, what: str, process: str, finished: str, folder: Path) -> UserError:
+    kept = f"{finished} are kept in {folder}"
+    if isinstance(error, UserError):
+        return error
     if isinstance(error, BrokenProcessPool):
         return UserError(
-            f"a process was killed while it simulated chunk {index} of seed {settings.seed}, or one next to it\n"
+            f"a process was killed while it simulated {what}, or one next to it\n"
             f"was there enough memory? each worker takes about 300 MB\n{kept}; go on with --resume"
         )
     if isinstance(error, OSError):
         return UserError(
-            f"chunk {index} of seed {settings.seed} cannot be written to {parts.folder}: {error.strerror}\n"
-            f"{kept}; make room there, and go on with --resume"
+            f"{what} cannot be written to {folder}: {error.strerror}\n{kept}; make room there, and go on with --resume"
         )
     first = (str(error).strip().splitlines() or [""])[0]
     return UserError(
-        f"chunk {index} of seed {settings.seed} ({process_of(index, settings).name}) failed: "
-        f"{type(error).__name__}: {first}\n{kept}; go on with --resume, or with another seed if it fails again"
+        f"{what}{process} failed: {type(error).__name__}: {first}\n"
+        f"{kept}; go on with --resume, or with another seed if it fails again"
     )
 
 
@@ -164,60 +168,3 @@ def _without_jets(finished: dict[int, int], settings: Settings) -> UserError | N
         f"no jet in {len(finished) * settings.chunk} events: the mix, or jets.minimum_pt and jets.maximum_eta, "
         f"leave none\nminimum_pt is {settings.jets.minimum_pt} GeV"
     )
-
-
-# What follows runs in the workers, or in this process where there is only one.
-_chunks: Chunks | None = None
-_parts: Parts | None = None
-
-
-def _set_up(settings: Settings, parts: Parts) -> None:
-    global _chunks, _parts
-    _parts = parts
-    _chunks = Chunks(settings, Pool.load(parts.pool) if settings.pileup.mean > 0 else None)
-
-
-def _make(index: int) -> int:
-    assert _chunks is not None
-    assert _parts is not None
-    return _parts.save(index, _chunks.make(index))
-
-
-def _set_up_worker(settings: Settings, parts: Parts) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent alone decides what ends
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _set_up(settings, parts)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # nobody would read what comes
-
-
-class _Here(Executor):
-    """Does at once what it is given, in this process."""
-
-    def submit(self, function, /, *arguments, **options):  # type: ignore[no-untyped-def]
-        future: Future[int] = Future()
-        try:
-            future.set_result(function(*arguments, **options))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@contextmanager
-def _executor(settings: Settings, parts: Parts, workers: int) -> Iterator[Executor]:
-    if workers == 1:
-        _set_up(settings, parts)
-        yield _Here()
-        return
-    executor = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_set_up_worker, initargs=(settings, parts)
-    )
-    try:
-        yield executor
-    finally:
-        executor.shutdown(cancel_futures=True)

@@ -16,7 +16,7 @@ def random_of(seed: int, purpose: int, index: int = 0) -> np.random.Generator:
     Args:
         seed: The user's.
         purpose: `EVENTS`, `DETECTOR` or `POOL`.
-        index: Chunk of the sample.
+        index: Chunk of the sample, or block of the pool.
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, index)))
 

@@ -7,8 +7,13 @@ from made_streams import made_streams
 from salt_like.errors import UserError
 from salt_like.simulation.layout import DTYPES
 from salt_like.simulation.parts import Parts
+from salt_like.simulation.pileup import Pool
 
 ABOUT = {"settings": {"seed": 1, "pileup": {"mean": 20.0}}, "versions": {"numpy": "2.0"}}
+
+
+def pool(collisions):
+    return Pool(np.full(collisions, collisions), *[np.zeros(collisions**2)] * 9)
 
 
 @pytest.fixture
@@ -55,12 +60,16 @@ def test_going_on_with_nothing_begins(tmp_path):
 
 
 def test_where_nothing_is_finished_pile_up_is_kept_for_the_same_settings_only(parts):
-    parts.pool.write_bytes(b"pool")
+    assert parts.pool() is None
+    for index, collisions in ((11, 3), (2, 4)):
+        assert parts.save_block(index, pool(collisions)) == collisions
+    (parts.folder / ".pileup-001.npz.99.part").write_bytes(b"half")
     parts.begin(ABOUT, resume=False)
-    assert parts.pool.read_bytes() == b"pool"
+    assert parts.blocks() == [2, 11]
+    assert parts.pool().counts.tolist() == [4] * 4 + [3] * 3
     other = {**ABOUT, "settings": {"seed": 2}}
     parts.begin(other, resume=False)
-    assert not parts.pool.exists()
+    assert parts.blocks() == []
     parts.begin(other, resume=True)
 
 

@@ -10,7 +10,8 @@ import pytest
 from made_streams import made_streams
 
 from salt_like.errors import UserError
-from salt_like.simulation import production
+from salt_like.simulation import production, workers
+from salt_like.simulation.pileup import Pool
 from salt_like.simulation.production import WITHOUT_JETS, produce
 from salt_like.simulation.settings import PileupSettings, Settings
 
@@ -21,10 +22,12 @@ class Chunks:
     """Rows that depend on the index only; may fail at one."""
 
     made: list[int]
+    pools: list[list[float] | None]
     broken: dict[int, BaseException]
 
     def __init__(self, settings, pool):
-        del settings, pool
+        del settings
+        type(self).pools.append(None if pool is None else pool.px.tolist())
 
     def make(self, index):
         if index in self.broken:
@@ -39,12 +42,37 @@ class Chunks:
 
 @pytest.fixture
 def chunks(monkeypatch):
-    fresh = type("Fresh", (Chunks,), {"made": [], "broken": {}})
-    monkeypatch.setattr(production, "Chunks", fresh)
+    fresh = type("Fresh", (Chunks,), {"made": [], "pools": [], "broken": {}})
+    monkeypatch.setattr(workers, "Chunks", fresh)
     monkeypatch.setattr(production, "versions", lambda: {"salt-like": "1"})
     monkeypatch.setattr(production, "attributes", lambda settings, jets: {"seed": settings.seed, "jets": jets})
     monkeypatch.setattr(production.engines, "require_engines", lambda: None)
     return fresh
+
+
+WITH_PILEUP = Settings(1, pileup=PileupSettings(mean=1.0, pool=9))
+
+
+class Blocks:
+    """Blocks of the pool that hold their number; may fail at one."""
+
+    def __init__(self):
+        self.made, self.broken = [], {}
+
+    def __call__(self, index, settings):
+        if index in self.broken:
+            raise self.broken[index]
+        self.made.append(index)
+        size = production.blocks_of(settings)[index]
+        numbers = np.full(size, index)
+        return Pool(np.ones(size, np.int64), numbers, *[np.float32(numbers)] * 8)
+
+
+@pytest.fixture
+def blocks(chunks, monkeypatch):
+    made = Blocks()
+    monkeypatch.setattr(workers, "block_of", made)
+    return made
 
 
 @pytest.mark.parametrize(("jets", "last"), [(1, 0), (40, 0), (41, 2), (110, 2), (111, 3), (300, 8)])
@@ -170,7 +198,7 @@ def test_chunks_are_written_while_others_are_made(chunks, tmp_path, monkeypatch)
 
 def test_an_interrupted_writing_ends_the_workers_at_once(chunks, tmp_path, monkeypatch):
     ended = []
-    executor = production._executor
+    executor = workers.workers
 
     @contextmanager
     def watched(*arguments):
@@ -184,7 +212,7 @@ def test_an_interrupted_writing_ends_the_workers_at_once(chunks, tmp_path, monke
         next(rows)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(production, "_executor", watched)
+    monkeypatch.setattr(workers, "workers", watched)
     monkeypatch.setattr(production, "write", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         produce(tmp_path / "jets.h5", 300, SETTINGS)
@@ -204,3 +232,63 @@ def test_a_full_disk_loses_nothing(chunks, tmp_path, monkeypatch):
     chunks.made.clear()
     produce(tmp_path / "jets.h5", 100, SETTINGS, resume=True)
     assert chunks.made == []
+
+
+def test_the_pool_is_made_of_blocks_before_the_first_chunk(chunks, blocks, tmp_path):
+    seen = []
+    produce(tmp_path / "jets.h5", 100, WITH_PILEUP, report=lambda *state: seen.append((*state, len(chunks.made))))
+    assert blocks.made == [0, 1, 2, 3]
+    assert chunks.pools == [[0, 0, 1, 1, 2, 2, 3, 3, 3]]
+    assert seen[:5] == [*(("pile-up", done, 9, 0) for done in (0, 2, 4, 6)), ("jets", 0, 100, 0)]
+    assert [path.name for path in tmp_path.iterdir()] == ["jets.h5"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), RuntimeError("the generator gave up\nmore")])
+@pytest.mark.parametrize("resume", [True, False])
+def test_finished_blocks_are_kept(chunks, blocks, tmp_path, stop, resume):
+    blocks.broken[2] = stop
+    with pytest.raises((UserError, KeyboardInterrupt)) as caught:
+        produce(tmp_path / "jets.h5", 100, WITH_PILEUP)
+    if isinstance(stop, RuntimeError):
+        message = str(caught.value)
+        assert message.startswith("block 2 of the pile-up of seed 1 failed: RuntimeError: the generator gave up\n")
+        assert f"finished blocks (2) are kept in {tmp_path}/jets.h5.parts; go on with --resume" in message
+    assert (blocks.made, chunks.pools) == ([0, 1], []), "nothing is begun after that"
+    blocks.broken.clear()
+    produce(tmp_path / "jets.h5", 100, WITH_PILEUP, resume=resume)
+    assert blocks.made == [0, 1, 2, 3], "what was finished is not made again"
+    assert chunks.pools == [[0, 0, 1, 1, 2, 2, 3, 3, 3]]
+
+
+def test_a_disk_that_is_full_while_the_pool_is_made(blocks, tmp_path):
+    blocks.broken[1] = OSError(28, "No space left on device")
+    with pytest.raises(UserError) as caught:
+        produce(tmp_path / "jets.h5", 100, WITH_PILEUP)
+    where = f"{tmp_path}/jets.h5.parts"
+    assert str(caught.value) == (
+        f"block 1 of the pile-up of seed 1 cannot be written to {where}: No space left on device\n"
+        f"finished blocks (1) are kept in {where}; make room there, and go on with --resume"
+    )
+
+
+def test_a_damaged_block_is_named(chunks, blocks, tmp_path):
+    chunks.broken[0] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        produce(tmp_path / "jets.h5", 100, WITH_PILEUP)
+    path = tmp_path / "jets.h5.parts" / "pileup-002.npz"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError) as caught:
+        produce(tmp_path / "jets.h5", 100, WITH_PILEUP, resume=True)
+    assert str(caught.value) == f"the finished pile-up {path} is damaged\nremove it and go on with --resume"
+    path.unlink()
+    chunks.broken.clear()
+    produce(tmp_path / "jets.h5", 100, WITH_PILEUP, resume=True)
+    assert blocks.made == [0, 1, 2, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("pileup", "sizes"),
+    [({}, [1000] * 4), ({"pool": 3}, [1, 1, 1]), ({"pool": 10}, [2, 3, 2, 3]), ({"mean": 0.0}, [])],
+)
+def test_blocks_of_the_pool(pileup, sizes):
+    assert production.blocks_of(Settings(1, pileup=PileupSettings(**pileup))) == sizes

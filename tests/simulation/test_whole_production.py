@@ -17,9 +17,10 @@ from salt_like.data.events import event_hash
 from salt_like.data.files import Files
 from salt_like.errors import UserError
 from salt_like.simulation import chunk
-from salt_like.simulation.chunk import Chunks, pool_of
+from salt_like.simulation.chunk import Chunks, block_of, pool_of
 from salt_like.simulation.layout import DTYPES
 from salt_like.simulation.parts import Parts
+from salt_like.simulation.pileup import COMMANDS
 from salt_like.simulation.production import produce
 from salt_like.simulation.settings import BeamSettings, PileupSettings, Settings
 
@@ -108,6 +109,46 @@ def test_pools_of_seeds_share_nothing():
     first, again, other = (pool_of(one) for one in settings)
     assert np.array_equal(first.px, again.px)
     assert not np.intersect1d(first.px, other.px).size
+    # nor do the blocks of a pool; of single numbers in single precision some are the same by chance
+    assert len(set(zip(first.px, first.py, strict=True))) == len(first.px)
+
+
+def test_blocks_with_diffraction_do_not_depend_on_those_before(monkeypatch):
+    monkeypatch.setattr(chunk, "COMMANDS", COMMANDS)
+    settings = Settings(1, pileup=PileupSettings(mean=1.0, pool=400))
+    alone, first, again = (block_of(index, settings) for index in (1, 0, 1))
+    assert len(alone.counts) == len(first.counts) == 100
+    for name, values in vars(alone).items():
+        assert np.array_equal(values, getattr(again, name)), name
+    assert not np.intersect1d(first.px, alone.px).size
+
+
+def test_the_same_file_with_pile_up_from_two_workers_as_from_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunk, "COMMANDS", COMMANDS)  # as in the workers, which are other processes
+    settings = Settings(1, mix={"qcd": 1}, chunk=10, pileup=PileupSettings(mean=5.0, pool=3))
+    produce(tmp_path / "one.h5", 40, settings)
+    produce(tmp_path / "two.h5", 40, settings, 2)
+    whole = (tmp_path / "one.h5").read_bytes()
+    assert (tmp_path / "two.h5").read_bytes() == whole
+
+
+def test_a_worker_that_is_killed_while_the_pool_is_made(tmp_path):
+    out, settings = tmp_path / "jets.h5", Settings(1, mix={"qcd": 1}, chunk=10, pileup=PileupSettings(pool=4000))
+
+    def kill():
+        while not Parts.beside(out).blocks():
+            time.sleep(0.05)
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(UserError) as caught:
+        produce(out, 40, settings, 2)
+    killer.join()
+    message = str(caught.value)
+    assert re.match(r"a process was killed while it simulated block \d of the pile-up of seed 1, or one", message)
+    assert re.search(r"finished blocks \([1-3]\) are kept in .*; go on with --resume", message)
+    assert not multiprocessing.active_children()
 
 
 def test_pile_up_is_in_the_file(tmp_path):
