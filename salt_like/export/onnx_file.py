@@ -18,6 +18,7 @@ from salt_like.export.interface import GraphInput, Interface
 
 OPSET, IR_VERSION = 18, 8
 OLDEST_RUNTIME = "1.17.3"  # the oldest that the files are tried on, see the documentation
+OLDEST_TORCH = (2, 6)
 EXAMPLE_JETS = 3
 
 
@@ -31,6 +32,9 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str]) -> bytes:
     Raises:
         UserError: This torch cannot export, or an operation of the model has no ONNX form.
     """
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < OLDEST_TORCH:
+        needed = ".".join(map(str, OLDEST_TORCH))
+        raise UserError(f"torch {torch.__version__} cannot export graphs like these\nneeded is {needed} or newer")
     interface = graph.interface
     example = tuple(_example(one, interface, number) for number, one in enumerate(interface.inputs))
     shapes = tuple(_dynamic(one, interface) for one in interface.inputs)
@@ -47,8 +51,6 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str]) -> bytes:
                 external_data=False,
                 verbose=False,
             )
-    except TypeError as error:
-        raise UserError(f"torch {torch.__version__} cannot export graphs like these\nneeded is 2.6 or newer") from error
     except torch.onnx.errors.OnnxExporterError as error:
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"an operation of the model has no ONNX form\nfound: {first.strip()[:300]}") from error
