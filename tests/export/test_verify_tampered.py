@@ -365,6 +365,15 @@ def test_an_output_of_another_type(copy, capsys):
     assert failures(copy, capsys) == {"interface": {"GN2_pb"}}
 
 
+@pytest.mark.parametrize("shape", [["jets", 9], ["jets"], ["jets", "tracks", 8]])
+def test_an_output_of_another_shape(copy, capsys, shape):
+    def change(content) -> None:
+        next(one for one in content["outputs"] if one["name"] == "GN2_embedding")["shape"] = shape
+
+    tampered.change_manifest(copy, change)
+    assert failures(copy, capsys) == {"metadata": {"model.onnx"}, "interface": {"GN2_embedding"}}
+
+
 def with_cut(copy: Path, cut: float) -> None:
     points = {"fixed": [{"efficiency": 0.77, "cuts": [cut]}], "flat": []}
     stored = [{"sample": "ttbar", "discriminants": {"Db": points, "Dx": points}}]
