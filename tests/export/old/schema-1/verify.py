@@ -1,0 +1,841 @@
+"""Checks a deployment bundle: are the files those that were exported, and does the graph still say what it said?
+
+    python verify.py [BUNDLE] [--json]        without BUNDLE: the folder in which this file lies
+
+Needs Python 3.8 or newer, numpy, h5py and onnxruntime, and nothing of the project that made the bundle: it lies in
+every bundle, in one file, and is to work for years. Everything is matched by name, nothing by position.
+
+Exit codes: 0 the bundle is as it was made; 1 it is not, or this runtime computes something else; 2 it cannot be read,
+or a package is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+try:
+    import h5py
+    import numpy as np
+    import onnxruntime
+except ImportError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.stderr.write(
+        f"error: {str(missing).splitlines()[0]}\ninstall what is needed: python -m pip install numpy h5py onnxruntime\n"
+        "(onnxruntime older than 1.19 needs 'numpy<2')\n"
+    )
+    raise SystemExit(2) from None
+
+FORMAT, SCHEMA_VERSION = "salt-like bundle", 1
+SUMS, MANIFEST, GOLDEN, METADATA = "SHA256SUMS", "manifest.json", "golden.h5", "salt_like"
+DOMAINS = {"", "ai.onnx"}  # names of the operators that ONNX itself defines
+SMALLEST = 1e-30  # probabilities below have logarithms that say nothing
+ON_THE_CUT = 1e-5  # cuts are values of jets: what is so near may fall on either side
+PAIRS = 200_000  # of constituents in a batch, which are what needs memory
+TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(bool)": "bool",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+}
+KEYS: dict[str, tuple[str, ...]] = {
+    "": ("model", "profile", "graph", "inputs", "outputs"),
+    "graph": ("file", "opset", "ir_version", "operators", "oldest_runtime"),
+    "inputs": ("name", "stream", "dtype", "shape"),
+    "outputs": ("name", "stream", "dtype", "shape", "kind", "tolerance"),
+}
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Found: TypeAlias = "dict[str, Any]"  # as text, because Python 3.8 cannot write it otherwise
+
+
+class UnreadableError(Exception):
+    """There is no bundle, or nobody may read it."""
+
+
+class StopError(Exception):
+    """Nothing further can be checked."""
+
+
+class Findings:
+    """What was found, in order."""
+
+    def __init__(self) -> None:
+        self.failures: list[dict[str, str]] = []
+        self.warnings: list[dict[str, str]] = []
+        self.facts: Found = {}
+
+    def fail(self, check: str, about: str, message: str) -> None:
+        """Something is wrong with a file or an output."""
+        self.failures.append({"check": check, "about": about, "message": message})
+
+    def warn(self, check: str, about: str, message: str) -> None:
+        """Something is unusual."""
+        self.warnings.append({"check": check, "about": about, "message": message})
+
+    def stop_if(self, check: str) -> None:
+        """Go no further if one of the checks of a kind failed."""
+        if any(one["check"] == check for one in self.failures):
+            raise StopError
+
+
+def verify(folder: Path) -> Found:
+    """Check a bundle.
+
+    Args:
+        folder: The bundle.
+
+    Returns:
+        For JSON: ``passed``, ``failures`` and ``warnings`` (each with ``check``, ``about`` and ``message``),
+        ``outputs`` with the worst difference of each, ``working_points``, and facts about bundle and runtime.
+
+    Raises:
+        UnreadableError: There is no bundle, or it may not be read.
+    """
+    if not folder.is_dir():
+        raise UnreadableError(f"no such folder: {folder}")
+    if not (folder / MANIFEST).exists() and not (folder / SUMS).exists():
+        raise UnreadableError(f"not a bundle: {folder}\nthere is neither {MANIFEST} nor {SUMS} in it")
+    found = Findings()
+    try:
+        _check(folder, found)
+    except StopError:
+        pass
+    except OSError as error:
+        raise UnreadableError(f"cannot read {error.filename or folder}\nfound: {error.strerror or error}") from error
+    return {
+        "format": "salt-like verification",
+        "bundle": str(folder),
+        "passed": not found.failures,
+        "runtime": onnxruntime.__version__,
+        "numpy": np.__version__,
+        "failures": found.failures,
+        "warnings": found.warnings,
+        **found.facts,
+    }
+
+
+def _check(folder: Path, found: Findings) -> None:
+    trusted = check_files(folder, found)
+    needed = {MANIFEST, GOLDEN}
+    if not needed <= trusted:
+        raise StopError  # a damaged file is not opened: it could be anything
+    manifest = read_manifest(folder / MANIFEST, found)
+    found.facts.update({key: manifest[key] for key in ("model", "profile")})
+    name = manifest["graph"]["file"]
+    if name not in trusted:
+        if name == Path(name).name:
+            _must_be_named(folder, name, found)
+        else:
+            found.fail("manifest", MANIFEST, f"names a graph outside of the bundle: {name}")
+        raise StopError
+    check_graph((folder / name).read_bytes(), manifest, found)
+    check_runtime(manifest, found)
+    golden = read_golden(folder / GOLDEN, manifest, found)
+    found.facts["jets"] = len(golden.cases)
+    session = _session(folder / name, found)
+    known = check_interface(session, manifest, found)
+    replay(session, [one for one in manifest["outputs"] if one["name"] in known], manifest, golden, found)
+
+
+# ---------------------------------------------------------------------------------------------------------- files
+
+
+def check_files(folder: Path, found: Findings) -> set[str]:
+    """Compare all files with the list of hashes.
+
+    Returns:
+        Names of the files that are what they were.
+    """
+    if not (folder / SUMS).is_file():
+        found.fail("files", SUMS, "is missing: nothing tells what the files should be")
+        raise StopError
+    wanted = {}
+    for number, line in enumerate((folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        match = re.match(r"^([0-9a-fA-F]{64}) [ *](.+)$", line)
+        if match is None or Path(match.group(2)).is_absolute() or ".." in Path(match.group(2)).parts:
+            found.fail("files", SUMS, f"line {number} is no hash of a file in the bundle")
+        else:
+            wanted[match.group(2)] = match.group(1).lower()
+    trusted = set()
+    for name in wanted:
+        if not (folder / name).is_file():
+            found.fail("files", name, "is missing")
+        elif _hash(folder / name) != wanted[name]:
+            found.fail("files", name, "was changed: its hash is not the one in " + SUMS)
+        else:
+            trusted.add(name)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != SUMS and name not in wanted:
+            found.warn("files", name, "is no part of the bundle")
+    for name in (MANIFEST, GOLDEN):
+        if name not in wanted:
+            _must_be_named(folder, name, found)
+    found.facts["files"] = {"listed": len(wanted), "unchanged": len(trusted)}
+    return trusted
+
+
+def _must_be_named(folder: Path, name: str, found: Findings) -> None:
+    if not any(one["about"] == name for one in found.failures):
+        found.fail("files", name, f"is not in {SUMS}" if (folder / name).exists() else "is missing")
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_manifest(path: Path, found: Findings) -> Found:
+    """The manifest, of a version that this file knows, with all keys that are needed here."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        found.fail("manifest", MANIFEST, f"is no JSON: {error}")
+        raise StopError from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found.fail("manifest", MANIFEST, f"is not that of a bundle: its format is not '{FORMAT}'")
+        raise StopError
+    version = content.get("schema_version")
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        known = f"schema version {version}, known here are those up to {SCHEMA_VERSION}"
+        found.fail("manifest", MANIFEST, f"{known}: use the verify.py in the bundle, or a newer package")
+        raise StopError
+    for section in KEYS:
+        parts = [content] if not section else content[section]
+        for part in [parts] if isinstance(parts, dict) else parts:
+            for key in KEYS[section]:
+                if key not in part:
+                    found.fail("manifest", MANIFEST, f"lacks '{section}{'.' if section else ''}{key}'")
+                    raise StopError
+    return dict(content)
+
+
+# ---------------------------------------------------------------------------------------------------------- graph
+
+
+class Model(NamedTuple):
+    """What is read from the graph without any package for ONNX.
+
+    Args:
+        ir_version: Version of the format.
+        opsets: Domain of operators → version.
+        operators: How often each operator stands in the graph and in graphs within it.
+        domains: Domains of the operators that are used.
+        metadata: Keys and values.
+        external: Weights that lie in other files.
+        functions: Number of operators that the file defines itself.
+    """
+
+    ir_version: int
+    opsets: dict[str, int]
+    operators: dict[str, int]
+    domains: set[str]
+    metadata: dict[str, str]
+    external: list[str]
+    functions: int
+
+
+def read_model(data: bytes) -> Model:
+    """Read an ONNX file: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto has the numbers of the fields.
+
+    Raises:
+        ValueError: It is none.
+    """
+    made = Model(0, {}, {}, set(), {}, [], 0)
+    try:
+        for field, value in _fields(memoryview(data)):
+            if field == 1:
+                made = made._replace(ir_version=int(value))
+            elif field == 7:
+                _read_graph(value, made)
+            elif field == 8:
+                one = dict(_fields(value))
+                made.opsets[_text(one.get(1, b""))] = int(one.get(2, 0))
+            elif field == 14:
+                one = dict(_fields(value))
+                made.metadata[_text(one.get(1, b""))] = _text(one.get(2, b""))
+            elif field == 25:
+                made = made._replace(functions=made.functions + 1)
+    except (IndexError, TypeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not a protocol buffer: {error}") from error
+    if not made.operators:
+        raise ValueError("no operators in it")
+    return made
+
+
+def _read_graph(data: Any, made: Model) -> None:
+    for field, value in _fields(data):
+        if field == 5:
+            _read_tensor(value, made)
+        elif field == 15:  # sparse: tensors of values and of indices
+            _read_tensors((1, 2), value, made)
+        elif field == 1:
+            domain = operator = ""
+            for part, content in _fields(value):
+                if part == 4:
+                    operator = _text(content)
+                elif part == 7:
+                    domain = _text(content)
+                elif part == 5:  # an attribute: its tensors are fields 5 and 10, its graphs 6 and 11
+                    _read_tensors((5, 10), content, made)
+                    for inner, graph in _fields(content):
+                        if inner in (6, 11):
+                            _read_graph(graph, made)
+            made.operators[operator] = made.operators.get(operator, 0) + 1
+            made.domains.add(domain)
+
+
+def _read_tensors(fields: Sequence[int], data: Any, made: Model) -> None:
+    for field, value in _fields(data):
+        if field in fields:
+            _read_tensor(value, made)
+
+
+def _read_tensor(data: Any, made: Model) -> None:
+    name, external = "", False
+    for field, value in _fields(data):
+        if field == 8:
+            name = _text(value)
+        elif field == 13 or (field == 14 and value == 1):
+            external = True
+    if external:
+        made.external.append(name)
+
+
+def _fields(data: Any) -> Iterator[tuple[int, Any]]:
+    """Numbers and values of the fields of a protocol buffer: integers, or bytes that may be another one."""
+    place = 0
+    while place < len(data):
+        key, place = _integer(data, place)
+        field, kind = key >> 3, key & 7
+        if kind == 0:
+            value, place = _integer(data, place)
+            yield field, value
+            continue
+        if kind == 2:
+            size, place = _integer(data, place)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"not a protocol buffer: a field of kind {kind}")
+        if place + size > len(data):
+            raise ValueError("the file is cut off")
+        yield field, data[place : place + size]
+        place += size
+
+
+def _integer(data: Any, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return value, place
+        if shift > 63:
+            raise ValueError("not a protocol buffer: a number without end")
+
+
+def _text(value: Any) -> str:
+    return bytes(value).decode("utf-8")
+
+
+def check_graph(data: bytes, manifest: Found, found: Findings) -> None:
+    """Compare what the graph consists of and says of itself with the manifest."""
+    said, name = manifest["graph"], manifest["graph"]["file"]
+    try:
+        model = read_model(data)
+    except ValueError as error:
+        found.fail("graph", name, f"is no ONNX file: {error}")
+        raise StopError from error
+    foreign = sorted((model.domains | set(model.opsets)) - DOMAINS)
+    if foreign or model.functions:
+        found.fail("graph", name, f"has operators that are not ONNX's own: {', '.join(foreign) or 'functions'}")
+    if model.external:
+        found.fail("graph", name, f"has weights in other files: {', '.join(model.external[:3])}")
+    found.stop_if("graph")  # a runtime would look for libraries and files
+    opset = max([model.opsets.get(domain, 0) for domain in DOMAINS])
+    for what, value, expected in (
+        ("opset", opset, said["opset"]),
+        ("IR version", model.ir_version, said["ir_version"]),
+    ):
+        if value != expected:
+            found.fail("graph", name, f"{what} {value}, the manifest says {expected}")
+    for operator in sorted(set(model.operators) | set(said["operators"])):
+        has, expected = model.operators.get(operator, 0), said["operators"].get(operator, 0)
+        if has != expected:
+            found.fail("graph", name, f"operator {operator} stands {has} times in it, the manifest says {expected}")
+    _check_metadata(model.metadata, manifest, found)
+
+
+def _check_metadata(metadata: dict[str, str], manifest: Found, found: Findings) -> None:
+    try:
+        own = json.loads(metadata[METADATA])
+        keys = ("format", "schema_version", "model", "profile", "inputs", "outputs")
+        differ = [key for key in keys if own.get(key) != manifest.get(key)]
+    except (KeyError, ValueError, AttributeError):
+        differ = ["everything"]
+    if differ:
+        message = f"its metadata '{METADATA}' is not what the manifest says: {', '.join(differ)}"
+        found.fail("metadata", manifest["graph"]["file"], message)
+    if manifest["profile"] == "athena":
+        try:
+            names = json.loads(metadata["gnn_config"])["output_names"]
+        except (KeyError, ValueError, TypeError):
+            names = None
+        if names != [one["name"] for one in manifest["outputs"]]:
+            message = "its metadata 'gnn_config' does not name the outputs of the manifest"
+            found.fail("metadata", manifest["graph"]["file"], message)
+
+
+def check_runtime(manifest: Found, found: Findings) -> None:
+    """Refuse a runtime that the bundle was never meant for, before it loads anything."""
+    oldest = manifest["graph"]["oldest_runtime"]
+    if _version(onnxruntime.__version__) < _version(oldest):
+        message = f"{onnxruntime.__version__} is too old, needed is {oldest}: python -m pip install -U onnxruntime"
+        found.fail("runtime", "onnxruntime", message)
+        raise StopError
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+# ------------------------------------------------------------------------------------------------------ golden jets
+
+
+class Golden(NamedTuple):
+    """Golden jets: what is special about each, inputs and masks by stream, outputs by name."""
+
+    cases: list[str]
+    inputs: dict[str, Any]
+    valid: dict[str, Any]
+    single: dict[str, Any]
+    double: dict[str, Any]
+
+
+def read_golden(path: Path, manifest: Found, found: Findings) -> Golden:
+    """The golden jets, whole and without NaN where there is something."""
+    try:
+        with h5py.File(str(path), "r", locking=False) as file:
+            cases = [one.decode("utf-8") if isinstance(one, bytes) else str(one) for one in file["case"][:]]
+            names = ("inputs", "valid", "float32", "float64")
+            groups = [{name: file[group][name][()] for name in file[group]} for group in names]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        found.fail("golden", GOLDEN, f"cannot be read: {error}")
+        raise StopError from error
+    golden = Golden(cases, *groups)
+    number = manifest.get("golden", {}).get("jets", len(cases))
+    if not cases or number != len(cases):
+        found.fail("golden", GOLDEN, f"holds {len(cases)} jets, the manifest says {number}")
+    for one in manifest["inputs"]:
+        values = (golden.valid if one["dtype"] == "bool" else golden.inputs).get(one["stream"])
+        _check_size(GOLDEN, one["stream"], values, len(cases), one, found)
+    for name in sorted((set(golden.single) | set(golden.double)) - {one["name"] for one in manifest["outputs"]}):
+        found.fail("golden", name, f"stands in {GOLDEN}, and the manifest has no such output")
+    found.stop_if("golden")
+    for one in manifest["outputs"]:
+        for precision, values in (
+            ("float32", golden.single.get(one["name"])),
+            ("float64", golden.double.get(one["name"])),
+        ):
+            if _check_size(one["name"], precision, values, len(cases), None, found):
+                _check_values(one, precision, values, manifest, golden, found)
+    return golden
+
+
+def _check_size(about: str, what: str, values: Any, number: int, one: Any, found: Findings) -> bool:
+    if values is None:
+        found.fail("golden", about, f"{what} is missing in {GOLDEN}")
+    elif len(values) != number or (one is not None and one["dtype"] != "bool" and values.shape[-1] != one["shape"][-1]):
+        found.fail("golden", about, f"{what} has the shape {values.shape} in {GOLDEN}, there are {number} jets")
+    else:
+        return True
+    return False
+
+
+def _check_values(one: Found, precision: str, values: Any, manifest: Found, golden: Golden, found: Findings) -> None:
+    """A golden output says something where there is something, and nothing where there is nothing."""
+    nothing = values == -2 if one["kind"] == "index" else np.isnan(values)
+    wrong = nothing if one["kind"] == "index" else ~np.isfinite(values)
+    valid = golden.valid.get(one["stream"])
+    if valid is not None:
+        if valid.shape != values.shape:
+            found.fail(
+                "golden", one["name"], f"{precision} has the shape {values.shape} in {GOLDEN}, not {valid.shape}"
+            )
+            return
+        limit = next((i.get("truncated_to") for i in manifest["inputs"] if i["stream"] == one["stream"]), None)
+        seen = valid if limit is None else valid & (np.cumsum(valid, 1) <= limit)
+        wrong = np.where(seen, wrong, ~nothing)
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(1))
+    if len(rows):
+        message = f"{precision} is NaN, infinite or out of place in {GOLDEN} for {_jets(golden, rows)}"
+        found.fail("golden", one["name"], message)
+
+
+def _jets(golden: Golden, rows: Any) -> str:
+    some = ", ".join(f"{row} ({golden.cases[row]})" for row in rows[:3])
+    return f"jet {some}" if len(rows) == 1 else f"{len(rows)} jets: {some}{', …' if len(rows) > 3 else ''}"
+
+
+# ----------------------------------------------------------------------------------------------------------- replay
+
+
+def _session(path: Path, found: Findings) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's exceptions have no common base
+        found.fail("graph", path.name, f"onnxruntime {onnxruntime.__version__} cannot load it: {_first_line(error)}")
+        raise StopError from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def check_interface(session: Any, manifest: Found, found: Findings) -> set[str]:
+    """Compare names, types and shapes of the session with the manifest.
+
+    Returns:
+        Names of the outputs that are right.
+    """
+    known = set()
+    for what, has, wanted in (
+        ("input", session.get_inputs(), manifest["inputs"]),
+        ("output", session.get_outputs(), manifest["outputs"]),
+    ):
+        by_name = {one.name: one for one in has}
+        for name in sorted(set(by_name) - {one["name"] for one in wanted}):
+            found.fail("interface", name, f"the graph has this {what}, the manifest has not")
+        for one in wanted:
+            name = one["name"]
+            if name not in by_name:
+                found.fail("interface", name, f"the graph has no such {what}; it has: {', '.join(sorted(by_name))}")
+                continue
+            dtype = TYPES.get(by_name[name].type, by_name[name].type)
+            shape, expected = list(by_name[name].shape), one["shape"]
+            fixed = [size for size in range(len(expected)) if isinstance(expected[size], int)]
+            if dtype != one["dtype"]:
+                found.fail("interface", name, f"the graph has the type {dtype}, the manifest says {one['dtype']}")
+            elif len(shape) != len(expected) or any(shape[axis] != expected[axis] for axis in fixed):
+                found.fail("interface", name, f"the graph has the shape {shape}, the manifest says {expected}")
+            elif what == "output":
+                known.add(name)
+    if any(one["name"] == wrong["about"] for one in manifest["inputs"] for wrong in found.failures):
+        raise StopError  # nothing can be computed
+    return known
+
+
+def replay(session: Any, outputs: Sequence[Found], manifest: Found, golden: Golden, found: Findings) -> None:
+    """Compute the golden jets one by one, and together where the graph takes many, and compare by name."""
+    outputs = [one for one in outputs if one["name"] in golden.single and one["name"] in golden.double]
+    together = manifest["profile"] == "batched"
+    routes = {"one by one": [[row] for row in range(len(golden.cases))]}
+    if together:
+        rows, longest = list(range(len(golden.cases))), max([one.shape[1] for one in golden.valid.values()] or [0])
+        size = max(1, min(64, PAIRS // (longest + 1) ** 2))
+        routes["batched"] = [rows[start : start + size] for start in range(0, len(rows), size)]
+    results: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        results[route] = {one["name"]: np.full_like(golden.single[one["name"]], absent(one)) for one in outputs}
+        for some in routes[route]:
+            try:
+                _run(session, manifest, outputs, golden, some, route == "one by one", results[route])
+            except Exception as error:  # as above; and arrays of another shape than expected
+                message = f"cannot be computed for {_jets(golden, some)}, {route}: {_first_line(error)}"
+                about = error.args[1] if isinstance(error, _ShapeError) else manifest["graph"]["file"]
+                found.fail("replay", about, message)
+                raise StopError from error
+    found.facts["outputs"] = {one["name"]: _compared(one, results, golden, found) for one in outputs}
+    found.facts["working_points"] = _working_points(manifest, results, golden, found)
+
+
+class _ShapeError(ValueError):
+    """An output has another shape than the golden one; its name is the second argument."""
+
+
+def absent(one: Found) -> float:
+    """What an output of constituents says where there is none."""
+    return -2 if one["kind"] == "index" else float("nan")
+
+
+def feeds(manifest: Found, golden: Golden, rows: Sequence[int], alone: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the graph is given for some jets.
+
+    Args:
+        manifest: The manifest.
+        golden: The golden jets.
+        rows: Which of them; one if they are fed alone.
+        alone: Without any slot that holds no constituent, which is the only way in for graphs without masks.
+
+    Returns:
+        Input → array, and stream → slots that are given.
+    """
+    given, slots = {}, {}
+    for stream in golden.valid:
+        valid = golden.valid[stream][rows]
+        slots[stream] = np.flatnonzero(valid[0]) if alone else np.arange(valid.shape[1])
+    for one in manifest["inputs"]:
+        is_mask = one["dtype"] == "bool"
+        values = (golden.valid if is_mask else golden.inputs)[one["stream"]][rows]
+        if one["stream"] in slots:
+            values = values[:, slots[one["stream"]]]
+            values = values if manifest["profile"] == "batched" else values[0]
+        given[one["name"]] = np.ascontiguousarray(values)
+    return given, slots
+
+
+def _run(
+    session: Any,
+    manifest: Found,
+    outputs: Sequence[Found],
+    golden: Golden,
+    rows: Sequence[int],
+    alone: bool,
+    results: dict[str, Any],
+) -> None:
+    given, slots = feeds(manifest, golden, rows, alone)
+    names = [one["name"] for one in outputs]
+    said = session.run(names, given)
+    for place, one in enumerate(outputs):
+        values = said[place] if manifest["profile"] == "batched" else np.asarray(said[place])[None]
+        target = results[one["name"]]
+        part = target[rows][:, slots[one["stream"]]] if one["stream"] in slots else target[rows]
+        if values.shape != part.shape:
+            raise _ShapeError(f"its shape is {values.shape}, not {part.shape}", one["name"])
+        if one["stream"] in slots:
+            target[np.ix_(rows, slots[one["stream"]])] = values
+        else:
+            target[rows] = values
+
+
+def _compared(one: Found, results: dict[str, dict[str, Any]], golden: Golden, found: Findings) -> Found:
+    name = one["name"]
+    expected, double = golden.single[name], golden.double[name]
+    routes = {route: difference(one, expected, results[route][name]) for route in results}
+    worst = max(routes, key=lambda route: float(routes[route]["used"]))
+    for route in routes:
+        if not routes[route]["passed"]:
+            found.fail("replay", name, f"{describe(routes[route])} ({route}, jet {_jet(golden, routes[route]['jet'])})")
+    if len(routes) > 1:
+        apart = difference(one, results["one by one"][name], results["batched"][name])
+        if not apart["passed"]:
+            where = f"one by one against batched, jet {_jet(golden, apart['jet'])}"
+            found.fail("replay", name, f"{describe(apart)} ({where})")
+        routes["one by one against batched"] = apart
+    if one["kind"] == "index":
+        from_double = float((results[worst][name] != double).sum())
+    else:
+        change = np.abs(results[worst][name].astype(np.float64) - double)
+        from_double = float(np.max(change[np.isfinite(change)], initial=0.0))
+    return {
+        "kind": one["kind"],
+        "tolerance": one["tolerance"],
+        "passed": all(routes[route]["passed"] for route in routes),
+        "worst": {**routes[worst], "route": worst, "case": golden.cases[routes[worst]["jet"]]},
+        "routes": routes,
+        "from_float64": from_double,
+    }
+
+
+def _jet(golden: Golden, row: int) -> str:
+    return f"{row}: {golden.cases[row]}"
+
+
+def difference(one: Found, expected: Any, values: Any) -> Found:
+    """The worst difference of an output from what is expected, against its tolerance.
+
+    Args:
+        one: The output in the manifest.
+        expected: ``(n, ...)``.
+        values: The same shape.
+
+    Returns:
+        ``difference`` and what is ``allowed`` there, the largest difference of ``logarithm`` where there is a
+        tolerance for it, ``used`` of the tolerance, the ``jet``, how many ``places`` say something where nothing is
+        expected or the other way round, and whether it ``passed``. For indices ``difference`` is the number of those
+        that are not equal.
+    """
+    size = len(expected)
+    if one["kind"] == "index":
+        differ = (expected != values).reshape(size, -1)
+        number = int(differ.sum())
+        places = int(((expected == -2) != (values == -2)).sum())
+        jet = int(np.argmax(differ.any(1)))
+        return _row(number, 0.0, None, float(number), jet, places, number == 0)
+    x, y = (array.reshape(size, -1).astype(np.float64) for array in (expected, values))
+    with np.errstate(all="ignore"):
+        misplaced = np.isnan(x) != np.isnan(y)
+        equal = (x == y) | (np.isnan(x) & np.isnan(y))
+        change = np.where(equal, 0.0, np.where(misplaced, np.inf, np.abs(y - x)))
+        allowed = one["tolerance"]["absolute"] + one["tolerance"]["relative"] * np.nan_to_num(np.abs(x))
+        used = change / np.maximum(allowed, 1e-300)
+        logs = np.zeros(1)
+        if "logarithm" in one["tolerance"]:
+            logs = np.where((x > SMALLEST) & ~equal, np.abs(np.log(np.maximum(y, 0.0)) - np.log(x)), 0.0)
+            logs = np.where(np.isnan(logs), np.inf, logs)
+            used = np.maximum(used, logs / one["tolerance"]["logarithm"])
+    if not used.size:  # no slot for any constituent
+        return _row(0.0, 0.0, None, 0.0, 0, 0, True)
+    at = np.unravel_index(int(np.argmax(used)), used.shape)
+    log = float(logs.max()) if "logarithm" in one["tolerance"] else None
+    worst = float(used[at])
+    return _row(float(change[at]), float(allowed[at]), log, worst, int(at[0]), int(misplaced.sum()), worst <= 1)
+
+
+def _row(change: float, allowed: float, log: Any, used: float, jet: int, places: int, passed: bool) -> Found:
+    return {
+        "difference": change,
+        "allowed": allowed,
+        **({} if log is None else {"logarithm": log}),
+        "used": used,
+        "jet": jet,
+        "places": places,
+        "passed": bool(passed),
+    }
+
+
+def describe(one: Found) -> str:
+    """A difference in words."""
+    if one["places"]:
+        return f"has NaN (indices: -2) where something is expected, or the other way round, in {one['places']} places"
+    if isinstance(one["difference"], int):
+        return f"{one['difference']} indices differ"
+    if one["difference"] <= one["allowed"]:
+        return f"the logarithm differs by {one['logarithm']:.2g}"
+    return f"differs by {one['difference']:.2g}, allowed is {one['allowed']:.2g}"
+
+
+def _working_points(
+    manifest: Found, results: dict[str, dict[str, Any]], golden: Golden, found: Findings
+) -> list[Found]:
+    """Golden jets on another side of a fixed cut; jets that lie on the cut itself are counted, not judged."""
+    names = {one.get("column"): one["name"] for one in manifest["outputs"] if one["kind"] == "discriminant"}
+    sides = []
+    for stored in manifest.get("working_points", []):
+        for field in sorted(stored["discriminants"]):
+            name = names.get(f"{manifest['model']}_{field}")
+            if name is None or any(name not in results[route] for route in results):
+                continue
+            for point in stored["discriminants"][field]["fixed"]:
+                cut = float(point["cuts"][0])
+                expected = golden.single[name].astype(np.float64)
+                near = np.abs(expected - cut) <= ON_THE_CUT * (1 + abs(cut))
+                moved = np.zeros(len(expected), bool)
+                for route in results:
+                    moved |= ((results[route][name] >= cut) != (expected >= cut)) & ~near
+                one = {"discriminant": name, "sample": stored["sample"], "efficiency": point["efficiency"], "cut": cut}
+                sides.append({**one, "other_side": int(moved.sum()), "on_the_cut": int(near.sum())})
+                if moved.any():
+                    where = f"the cut {cut:.6g} of efficiency {point['efficiency']:.0%}"
+                    message = f"another side of {where}: {_jets(golden, np.flatnonzero(moved))}"
+                    found.fail("working points", name, message)
+    return sides
+
+
+# ----------------------------------------------------------------------------------------------------------- report
+
+
+def text(result: Found) -> str:
+    """The result for people."""
+    lines = [f"bundle: {result['bundle']}"]
+    if "model" in result:
+        lines.append(f"model: {result['model']}, profile {result['profile']}")
+    lines.append(f"runtime: onnxruntime {result['runtime']}, numpy {result['numpy']}")
+    if "files" in result:
+        lines.append(f"files: {result['files']['unchanged']} of {result['files']['listed']} are what was exported")
+    if result.get("outputs"):
+        batched = result["profile"] == "batched"
+        lines += [f"golden jets: {result['jets']}, one by one{' and batched' if batched else ''}", ""]
+        lines += [*_table(result["outputs"]), ""]
+    points = result.get("working_points")
+    if points:
+        moved, on = sum(one["other_side"] for one in points), sum(one["on_the_cut"] for one in points)
+        lines.append(f"working points: {len(points)} cuts, crossed {moved} times; {on} jets are exactly on one")
+    lines += [f"warning: {one['about']} {one['message']}" for one in result["warnings"]]
+    lines += [f"FAILED ({one['check']}): {one['about']}: {one['message']}" for one in result["failures"]]
+    if result["passed"]:
+        lines.append("passed: the bundle is what was exported, and this runtime says what the trained tagger said")
+    else:
+        lines.append(f"FAILED: {len(result['failures'])} findings; do not use this bundle with this runtime")
+    return "\n".join(lines)
+
+
+def _table(outputs: dict[str, Found]) -> list[str]:
+    rows = [("output", "difference", "allowed", "of ln", "apart", "from float64", "worst jet", "")]
+    for name in outputs:
+        one = outputs[name]
+        worst, apart = one["worst"], one["routes"].get("one by one against batched")
+        rows.append(
+            (
+                name,
+                _short(worst["difference"]),
+                _short(worst["allowed"]),
+                _short(worst["logarithm"]) if "logarithm" in worst else "",
+                _short(apart["difference"]) if apart else "",
+                _short(one["from_float64"]),
+                f"{worst['jet']}: {worst['case']}" if worst["used"] else "",
+                "ok" if one["passed"] else "FAILED",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    left = {0, len(rows[0]) - 2, len(rows[0]) - 1}
+    return [
+        "  "
+        + "  ".join(
+            row[column].ljust(widths[column]) if column in left else row[column].rjust(widths[column])
+            for column in range(len(row))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}" if value else "0"
+
+
+def plain(value: Any) -> Any:
+    """For JSON, which has no infinity."""
+    if isinstance(value, dict):
+        return {key: plain(value[key]) for key in value}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def main(arguments: Any = None) -> int:
+    """The command line; see the top of the file."""
+    parser = argparse.ArgumentParser(prog="verify.py", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("bundle", metavar="BUNDLE", nargs="?", help="folder; by default the one of this file")
+    parser.add_argument("--json", action="store_true", help="print the result for programs")
+    options = parser.parse_args(arguments)
+    folder = Path(options.bundle) if options.bundle else Path(__file__).resolve().parent
+    try:
+        result = verify(folder)
+    except UnreadableError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    sys.stdout.write((json.dumps(plain(result), indent=1) if options.json else text(result)) + "\n")
+    return 0 if result["passed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
