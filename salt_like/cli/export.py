@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
     tested = _tested(run, tagger)
     metrics = {sample: _read(run.predictions / f"{sample}_metrics.json") for sample in tested}
     sources = Sources(jets, _working_points(run, tested), metrics, _provenance(run, tagger))
-    with stages(4) as report:
+    with stages(5) as report:
         compared = write_bundle(folder, tagger, interface, sources, report)
     _show(compared)
     print(f"bundle: {folder}")

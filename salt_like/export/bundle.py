@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from salt_like.data.columns import Columns
 from salt_like.errors import UserError
-from salt_like.export import card
+from salt_like.export import card, verify
 from salt_like.export.golden import Golden, make_golden
 from salt_like.export.golden_text import golden_text
 from salt_like.export.graph import Graph
@@ -30,7 +30,7 @@ from salt_like.export.session import open_session
 from salt_like.loading.tagger import LoadedTagger
 
 SUMS = "SHA256SUMS"
-VERIFIER = Path(__file__).with_name("verify.py")
+VERIFIER = Path(verify.__file__)
 CPP = [Path(__file__).parent / "cpp" / name for name in ("tagger_session.hpp", "check.cpp", "CMakeLists.txt")]
 Report = Callable[[str], None]
 
@@ -99,7 +99,17 @@ def write_bundle(
             path.chmod(0o644)  # the writer of the weights lets nobody else read them
         (made / "README.md").write_text(card.text(described, compared, sources.metrics), encoding="utf-8")
         write_sums(made)
+        report("replaying the golden jets")
+        _prove(made)
     return compared
+
+
+def _prove(folder: Path) -> None:
+    """The bundle passes its own verification, before it gets its name."""
+    result = verify.verify(folder)
+    if not result["passed"]:
+        said = [f"{one['about']}: {one['message']}".splitlines()[0] for one in result["failures"]]
+        raise UserError("\n".join(["the bundle does not pass its own verification, nothing is written", *said[:4]]))
 
 
 def refuse_existing(folder: Path) -> None:

@@ -17,7 +17,7 @@ from salt_like.export.graph import Graph
 from salt_like.export.interface import GraphInput, Interface
 
 OPSET, IR_VERSION = 18, 8
-OLDEST_RUNTIME = "1.17.3"  # the oldest that the files are tried on, see the documentation
+OLDEST_RUNTIME = "1.17.0"  # the oldest that the files are tried on, see the documentation
 OLDEST_TORCH = (2, 6)
 EXAMPLE_JETS = 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -192,5 +193,22 @@ def test_a_graph_that_disagrees_is_not_written(bundle, tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(written, "to_onnx", swapped)
     with pytest.raises(Exception, match="does not agree.*\n.*GN2_pu, GN2_pb"):
+        make_bundle(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "jets.h5"}
+
+
+def test_a_bundle_that_does_not_pass_its_own_verification_is_not_written(bundle, tmp_path, monkeypatch):
+    from salt_like.export import bundle as written
+
+    shutil.copytree(bundle.parent / "run", tmp_path / "run")
+    shutil.copy(bundle.parent / "jets.h5", tmp_path / "jets.h5")
+
+    def shifted(tagger, interface, jets):
+        golden = make_golden(tagger, interface, jets)
+        return replace(golden, single={**golden.single, "GN2_pb": golden.single["GN2_pb"] + 0.1})
+
+    make_golden = written.make_golden
+    monkeypatch.setattr(written, "make_golden", shifted)
+    with pytest.raises(Exception, match="does not pass its own verification, nothing is written\nGN2_pb: differs by 0"):
         make_bundle(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"run", "jets.h5"}

@@ -86,8 +86,8 @@ def test_a_runtime_too_old_is_said_before_the_graph_is_loaded(copy: Path, monkey
     assert "cannot load the graph" in message(copy)
     monkeypatch.setattr(onnxruntime, "__version__", "1.9.0")
     assert message(copy).splitlines() == [
-        "the bundle needs onnxruntime 1.17.3 or newer, here is 1.9.0",
-        "pip install 'onnxruntime>=1.17.3'",
+        "the bundle needs onnxruntime 1.17.0 or newer, here is 1.9.0",
+        "pip install 'onnxruntime>=1.17.0'",
     ]
 
 
