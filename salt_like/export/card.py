@@ -28,10 +28,10 @@ def text(described: Mapping[str, Any], compared: Mapping[str, Any], metrics: Map
         *_metrics(metrics),
         "## How well the graph agrees with the trained tagger",
         _parity(compared),
-        "## Latency",
-        "Depends on the machine: `train bench BUNDLE --write` measures it and writes it here.",
         "## Where it comes from",
         _provenance(described["provenance"]),
+        "## Latency",
+        "Depends on the machine: `train bench BUNDLE --write` measures it and writes it here.",
         "## Limits",
         _limits(described),
     ]
