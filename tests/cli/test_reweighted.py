@@ -86,7 +86,7 @@ def test_mistakes(tmp_path, capsys, option, message):
 
 
 def test_predictions_are_those_of_a_model_without_the_entry(tmp_path, capsys):
-    """The same weights with and without the table: metrics and file do not know of it."""
+    """The same weights with and without the table: metrics and predictions do not know of it."""
     run = tmp_path / "run"
     assert dispatcher.main(["--debug", "fit", *SMALL, "--run", str(run)]) == 0
     kept = {}
@@ -100,9 +100,13 @@ def test_predictions_are_those_of_a_model_without_the_entry(tmp_path, capsys):
         folder = run / "predictions"
         with h5py.File(folder / "ttbar.h5") as file:
             attributes = dict(file.attrs)
+            spec = json.loads(attributes.pop("spec"))
+            weights = spec.pop("reweighting")
+            assert (weights is not None) == (name == "with")
+            assert not (weights and (weights["weights"] or weights["summary"]))  # the file says what, not how much
             kept[name] = (
                 {stream: file[stream][:].tobytes() for stream in file},
-                {key: np.asarray(value).tolist() for key, value in attributes.items()},
+                {**{key: np.asarray(value).tolist() for key, value in attributes.items()}, "spec": repr(spec)},
                 (folder / "ttbar_metrics.json").read_text(),
             )
     assert kept["with"] == kept["without"]
