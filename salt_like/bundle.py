@@ -38,7 +38,7 @@ def is_bundle(folder: Path) -> bool:
     try:
         return FORMAT.encode() in (folder / MANIFEST).read_bytes()
     except OSError:
-        return False
+        return (folder / SUMS).is_file() and (folder / MODEL).is_file()
 
 
 def read_bundle(folder: Path) -> Bundle:

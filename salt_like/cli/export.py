@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -79,6 +80,7 @@ def main(arguments: list[str]) -> int:
     options = parser().strict(arguments)
     wishes = _wishes(options)
     from salt_like.export.bundle import Sources, refuse_existing, write_bundle
+    from salt_like.export.golden import DRAWN
     from salt_like.export.interface import interface_of
     from salt_like.training.run import open_run
 
@@ -88,6 +90,7 @@ def main(arguments: list[str]) -> int:
     options.device = "cpu"
     tagger = open_tagger(run.folder, options)
     interface = interface_of(tagger.tagger, tagger.name, options.profile, wishes)
+    options.jets = max(options.jets, DRAWN)  # golden jets are drawn from these too
     jets = jets_of(tagger, options)
     tested = _tested(run, tagger)
     metrics = {sample: _read(run.predictions / f"{sample}_metrics.json") for sample in tested}
@@ -117,7 +120,10 @@ def _wishes(options: Namespace) -> Wishes:
         if name in combine:
             raise UserError(f"--combine: '{name}' is given twice")
         combine[name] = factors
-    tasks = [one.strip() for one in options.tasks.split(",") if one.strip()] if options.tasks else None
+    tasks = None if options.tasks is None else [one.strip() for one in options.tasks.split(",") if one.strip()]
+    for option, value in (("--tasks", tasks), ("--name", options.name)):
+        if value is not None and not value:
+            raise UserError(f"{option} is empty\nleave it out, or give a name")
     return Wishes(options.name, tasks, rename, combine, options.embedding, options.track_selection)
 
 
@@ -133,6 +139,8 @@ def _combination(text: str) -> tuple[str, dict[str, float]]:
             value = float(factor)
         except ValueError:
             raise UserError(f"{advice}\nfound: '{factor}' in place of a number") from None
+        if not math.isfinite(value):
+            raise UserError(f"{advice}\nfound: the factor {factor}")
         if not output or output in factors:
             raise UserError(advice if not output else f"{advice}\nfound: '{output}' twice")
         factors[output] = value
@@ -178,16 +186,17 @@ def _tested(run: Run, tagger: LoadedTagger) -> list[str]:
         sample = path.name.removesuffix("_metrics.json")
         file = run.predictions / f"{sample}.h5"
         contents = PredictionFile(file).contents if file.is_file() else None
-        if contents is None or Path(contents.checkpoint).resolve() != tagger.checkpoint.resolve():
-            continue
-        if _probabilities(contents.tasks) == _probabilities(tagger.tasks):
-            found.append(sample)
-        else:
+        other = "weights" if contents is None or contents.fingerprint != tagger.fingerprint else ""
+        if contents and not other and _probabilities(contents.tasks) != _probabilities(tagger.tasks):
+            other = "temperatures or class fractions"
+        if other:
             print(
-                f"metrics and cuts of {sample} are for other temperatures or class fractions, and left out: "
-                "run `train test` again",
+                f"metrics and cuts of {sample} are for other {other}, and left out: run `train test` again, with the "
+                "same --ckpt, --calibration and --prior",
                 file=sys.stderr,
             )
+        else:
+            found.append(sample)
     return found
 
 
@@ -203,7 +212,12 @@ def _working_points(run: Run, tested: Sequence[str]) -> list[dict[str, Any]]:
 
 def _provenance(run: Run, tagger: LoadedTagger) -> dict[str, Any]:
     """What the run was, without the places of files on this machine."""
-    found: dict[str, Any] = {"run": f"{run.folder.parent.name}/{run.folder.name}", "checkpoint": tagger.checkpoint.name}
+    folder = run.folder.resolve()  # not the name of a link, which will be another run's
+    found: dict[str, Any] = {
+        "run": f"{folder.parent.name}/{folder.name}",
+        "checkpoint": tagger.checkpoint.name,
+        "weights": tagger.fingerprint,
+    }
     if run.record.is_file():
         record = _read(run.record)
         keys = (
@@ -215,7 +229,6 @@ def _provenance(run: Run, tagger: LoadedTagger) -> dict[str, Any]:
             "salt_like",
             "python",
             "packages",
-            "platform",
         )
         found |= {key: record[key] for key in keys if record.get(key) is not None}
         found["files"] = _portable(record.get("files", {}))

@@ -62,6 +62,7 @@ class Contents:
         weight: Field of the global stream with the weight of each jet.
         version: Version of the package.
         generator: What made the predicted files, in the first one's own words; empty where it does not say so.
+        fingerprint: Hash of the weights that predicted; empty where it is not known.
     """
 
     model: str
@@ -74,6 +75,7 @@ class Contents:
     weight: str | None = None
     version: str = ""
     generator: str = ""
+    fingerprint: str = ""
 
     def attributes(self) -> dict[str, Any]:
         """For the root of the HDF5 file; what is nested is JSON."""
@@ -93,6 +95,7 @@ class Contents:
             "labelled": self.labelled,
             "weight": self.weight or "",
             "generator": self.generator,
+            "fingerprint": self.fingerprint,
             "spec": json.dumps(replace(self.spec, streams=short, reweighting=weights).to_dict()),
             "tasks": json.dumps([asdict(task) for task in self.tasks]),
             "class_fractions": json.dumps(self.class_fractions()),
@@ -140,4 +143,5 @@ class Contents:
             weight=str(attributes["weight"]) or None,
             version=str(attributes["package_version"]),
             generator=str(attributes.get("generator", "")),
+            fingerprint=str(attributes.get("fingerprint", "")),
         )

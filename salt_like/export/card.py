@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from salt_like.evaluation.table import with_error
 
 
 def text(described: Mapping[str, Any], compared: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]]) -> str:
@@ -73,7 +76,10 @@ def _inputs(described: Mapping[str, Any]) -> list[str]:
         headings = ("variable", "unit", "smallest in training", "largest", "means not measured")
         found.append(f"`{one['name']}` ({shape}), {one['dtype']}: {'; '.join(notes)}.")
         found.append(_table(headings, rows))
-    found.append("Values that are not finite are taken for not measured. Normalisation is inside the graph.")
+    found.append(
+        "Values that are not finite are taken for not measured, which the training knew only of variables that say so. "
+        "Normalisation is inside the graph."
+    )
     return found
 
 
@@ -119,12 +125,15 @@ def _rejections(name: str, found: Mapping[str, Any]) -> Iterable[str]:
         return
     place = found["cuts_range"]
     where = f"{_plain(place['low'])} to {_plain(place['high'])} {place['unit']} in {place['field']}" if place else "all"
-    yield f"Rejections of {name}, cuts made on {found['cuts_from']}, jets of {where}:"
+    yield (
+        f"Rejections of {name}, cuts made on {found['cuts_from']}, jets of {where}; in brackets the 68 % interval, "
+        "limits at 95 %:"
+    )
     classes = list(found["points"][0]["rejections"])
     rows = [
         (
             f"{point['efficiency']:.0%}",
-            f"{point['signal_efficiency']:.3f} ± {point['signal_error']:.2g}",
+            with_error(point["signal_efficiency"], point["signal_error"]),
             *(_rejection(point["rejections"][one]) for one in classes),
         )
         for point in found["points"]
@@ -138,12 +147,12 @@ def _rejection(one: Mapping[str, Any]) -> str:
         return f"> {one['low']:.3g}"
     if one["value"] is None:
         return ""
-    return f"{one['value']:.3g} ({_plain(one['low'])} to {_plain(one['high'])})"
+    return f"{one['value']:.3g} ({one['low']:.3g} to {one['high']:.3g})"
 
 
 def _with_error(metric: Mapping[str, Any]) -> str:
     error = metric.get("error")
-    return f"{metric['value']:.4g}" + (f" ± {error:.2g}" if error is not None else "")
+    return with_error(metric["value"], math.nan if error is None else error)
 
 
 def _parity(compared: Mapping[str, Any]) -> str:

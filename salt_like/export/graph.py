@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from salt_like.batch import Batch
 from salt_like.callbacks.tables import NO_CONSTITUENT
-from salt_like.export.interface import GraphOutput, Interface
+from salt_like.export.interface import INT8_LIMIT, GraphOutput, Interface
 from salt_like.spec import Output
 from salt_like.tagger import Tagger
 
@@ -77,6 +77,8 @@ class Graph(nn.Module):
             value = value[:, :-1]
             absent = NO_CONSTITUENT if one.kind == "index" else torch.nan
             value = torch.where(real[one.stream], value, torch.full_like(value, absent))
-        if one.kind == "index":
-            value = value.to(torch.int8 if one.dtype == "int8" else torch.int32)
+        if one.dtype == "int8":
+            value = value.clamp(max=INT8_LIMIT).to(torch.int8)
+        elif one.kind == "index":
+            value = value.to(torch.int32)
         return value if self.interface.batched else value[0]

@@ -72,7 +72,11 @@ class GraphOutput:
     @property
     def kind(self) -> str:
         """Kind of what it says, as in `Output`."""
-        return "index" if self.largest else self.terms[0][1].kind
+        if self.largest:
+            return "index"
+        kind = self.terms[0][1].kind
+        # a difference of probabilities has no logarithm, and is close to 0 where they are close
+        return "value" if kind == "probability" and any(factor < 0 for factor, _ in self.terms) else kind
 
 
 @dataclass(frozen=True)
@@ -154,8 +158,9 @@ def interface_of(tagger: Tagger, model: str, profile: Profile, wishes: Wishes | 
         embedding = Output(tagger.spec.global_stream.name, "embedding", "embedding")
         outputs.append(GraphOutput(embedding.column(model), ((1.0, embedding),)))
     outputs += _combined(outputs, model, wishes.combine or {})
-    outputs = _renamed(outputs, model, wishes.rename or {})
-    return Interface(profile, model, _inputs(tagger.spec, profile), tuple(outputs), tasks, wishes.track_selection)
+    inputs = _inputs(tagger.spec, profile)
+    outputs = _renamed(outputs, model, wishes.rename or {}, [one.name for one in inputs])
+    return Interface(profile, model, inputs, tuple(outputs), tasks, wishes.track_selection)
 
 
 def _inputs(spec: DataSpec, profile: Profile) -> tuple[GraphInput, ...]:
@@ -244,7 +249,9 @@ def _combined(
     return found
 
 
-def _renamed(outputs: Sequence[GraphOutput], model: str, wanted: Mapping[str, str]) -> list[GraphOutput]:
+def _renamed(
+    outputs: Sequence[GraphOutput], model: str, wanted: Mapping[str, str], inputs: Collection[str]
+) -> list[GraphOutput]:
     by_name = {one.name: one for one in outputs}
     new = {
         _resolved(old, model, by_name, "--rename"): _prefixed(name, model, [old], by_name)
@@ -253,6 +260,8 @@ def _renamed(outputs: Sequence[GraphOutput], model: str, wanted: Mapping[str, st
     found = [replace(one, name=new.get(one.name, one.name)) for one in outputs]
     names = [one.name for one in found]
     for name in names:
+        if name in inputs:
+            raise UserError(f"--rename: '{name}' is the name of an input")
         if names.count(name) > 1:
             raise UserError(f"--rename: two outputs would have the name '{name}'")
         if not name.replace("_", "").replace(".", "").isalnum() or not name.isascii():

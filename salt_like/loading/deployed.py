@@ -41,6 +41,7 @@ class DeployedTagger(ReadyTagger):
         self.name: str = opened.manifest["model"]
         self.spec = opened.spec
         self.checkpoint = opened.folder
+        self.fingerprint = str(opened.manifest.get("provenance", {}).get("weights", ""))
         self.device = "cpu"
         self._batched = opened.manifest["profile"] == "batched"
         require_runtime(opened.manifest["graph"]["oldest_runtime"])

@@ -36,6 +36,7 @@ class ReadyTagger(ABC):
         tasks: Its tasks, and which labels say whether they are right.
         outputs: Everything that it says, in order.
         widths: Length of the outputs that are vectors, by column.
+        fingerprint: Hash of its weights; empty where it is not known.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ReadyTagger(ABC):
     tasks: tuple[TaskRecord, ...]
     outputs: tuple[Output, ...]
     widths: Mapping[str, int] = MappingProxyType({})
+    fingerprint: str = ""
 
     @property
     def inputs(self) -> dict[str, tuple[str, ...]]:

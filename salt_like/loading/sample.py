@@ -173,6 +173,7 @@ class SamplePredictor:
             labelled=self.sample.extractor.labelled,
             weight=self.options.weight,
             version=__version__,
+            fingerprint=self.tagger.fingerprint,
             generator=str(self.sample.source.attributes.get("generator", "")),
         )
 

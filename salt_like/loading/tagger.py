@@ -16,6 +16,7 @@ from salt_like.data.columns import Columns
 from salt_like.errors import UserError
 from salt_like.evaluation.contents import TaskRecord
 from salt_like.loading.adjusted import adjusted
+from salt_like.loading.calibration import fingerprint
 from salt_like.loading.ready import Predictions, ReadyTagger
 from salt_like.spec import Output, Request
 from salt_like.training import checkpoint
@@ -46,6 +47,7 @@ class LoadedTagger(ReadyTagger):
         self.spec = saved.spec
         self.checkpoint = saved.path
         self.data = saved.data
+        self.fingerprint = fingerprint(saved)
         self.device: torch.device = _device(device)
         tagger = checkpoint.restore(saved).deployed
         if temperatures or prior:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+import torch
 import yaml
 from bundles import require_export
 from made_runs import make_file, make_run
 
 from salt_like.cli import main as dispatcher
+from salt_like.evaluation.table import with_error
 
 PRIOR = "--prior=flavour={bjets: 0.1, cjets: 0.2, ujets: 0.6, taujets: 0.1}"
 
@@ -36,7 +39,7 @@ def test_metrics_stand_there_once(tested):
     assert len(found) == len({tuple(row[:2]) for row in found}) > 10
     (accuracy,) = (row[2] for row in found if row[:2] == ["flavour", "accuracy"])
     (expected,) = (one for one in metrics["tasks"]["flavour"]["metrics"] if one["name"] == "accuracy")
-    assert accuracy == f"{expected['value']:.4g} ± {expected['error']:.2g}"
+    assert accuracy == with_error(expected["value"], expected["error"])
 
 
 def test_rejections_and_limits(tested):
@@ -68,3 +71,20 @@ def test_what_was_measured_for_other_class_fractions_is_left_out(tested, capsys)
     assert "left out: run `train test` again" in capsys.readouterr().err
     assert json.loads((run / "other" / "manifest.json").read_text())["working_points"] == []
     assert "Not tested" in (run / "other" / "README.md").read_text()
+
+
+def test_what_was_measured_with_other_weights_is_left_out(tested, tmp_path, capsys):
+    run = tmp_path / "moved"
+    shutil.copytree(tested[0].parent, run, ignore=shutil.ignore_patterns("bundle", "other"))
+    export = ["--debug", "export", str(run), "--data", str(tested[0].parent.parent / "jets.h5"), PRIOR]
+    assert dispatcher.main([*export, "--out", str(tmp_path / "same")]) == 0
+    assert "left out" not in capsys.readouterr().err
+    assert (tmp_path / "same" / "README.md").read_text().count("Rejections of Db") == 1
+    path = run / "checkpoints" / "best.ckpt"
+    state = torch.load(path, weights_only=True)
+    name = next(name for name in state["state_dict"] if name.endswith("head.layers.0.weight") or "head" in name)
+    state["state_dict"][name] += 0.1
+    torch.save(state, path)
+    assert dispatcher.main([*export, "--out", str(tmp_path / "changed")]) == 0
+    assert "are for other weights, and left out" in capsys.readouterr().err
+    assert "Not tested" in (tmp_path / "changed" / "README.md").read_text()

@@ -15,7 +15,7 @@ from salt_like.data.collate import collate
 from salt_like.data.columns import Columns
 from salt_like.encoders import DeepSets, Transformer
 from salt_like.export.graph import Graph
-from salt_like.export.interface import Wishes, interface_of
+from salt_like.export.interface import INT8_LIMIT, Wishes, interface_of
 from salt_like.export.parity import _feeds, _flat
 from salt_like.export.replay import Replay
 from salt_like.tagger import Tagger
@@ -159,3 +159,19 @@ def test_undecided_jets_are_those_whose_vertices_a_logit_moves():
     assert not replay.undecided(content, 0.99 * nearest).any()
     assert 0 < replay.undecided(content, 1.01 * nearest).sum() < 5
     np.testing.assert_array_equal(replay.undecided(content, 1e5), content.counts["tracks"] > 1)
+
+
+def test_int8_ends_at_its_largest_number():
+    model = tagger()
+    interface = interface_of(model, "GN2", "athena", Wishes(tasks=["vertices"]))
+    model.task("vertices").threshold = 1e9  # nothing is joined
+    graph = Graph(model, interface).eval()
+    number = INT8_LIMIT + 30
+    feeds = {
+        "jet_features": torch.ones(1, 2),
+        "track_features": torch.randn(number, 4),
+        "flow_features": torch.ones(0, 2),
+    }
+    (vertices,) = graph(*(feeds[one.name] for one in interface.inputs))
+    assert vertices.dtype == torch.int8
+    assert vertices.tolist() == [*range(INT8_LIMIT + 1), *[INT8_LIMIT] * (number - INT8_LIMIT - 1)]

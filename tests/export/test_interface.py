@@ -118,6 +118,12 @@ def test_combined_may_be_built_on_combined_and_renamed():
     assert [(factor, one.field) for factor, one in found.outputs[-1].terms] == [(6.0, "pu"), (1.0, "pc")]
 
 
+def test_a_difference_of_probabilities_is_no_probability():
+    wishes = Wishes(combine={"d": {"pb": 1.0, "pc": -1.0}, "s": {"pb": 1.0, "pc": 1.0}})
+    found = interface_of(tagger(), "GN2", "batched", wishes)
+    assert [one.kind for one in found.outputs[-2:]] == ["value", "probability"]
+
+
 def test_embedding():
     found = interface_of(tagger(), "GN2", "batched", Wishes(embedding=True))
     assert found.outputs[-1].name == "GN2_embedding"
@@ -129,6 +135,7 @@ def test_embedding():
         (Wishes(tasks=["flavor"]), "no task 'flavor'.*did you mean 'flavour'"),
         (Wishes(rename={"px": "y"}), "no output 'px'"),
         (Wishes(rename={"pu": "pc"}), "two outputs would have the name 'GN2_pc'"),
+        (Wishes(rename={"GN2_pu": "jets"}), "'jets' is the name of an input"),
         (Wishes(rename={"pu": "a b"}), "'GN2_a b' is no name"),
         (Wishes(combine={"pb": {"pu": 1.0}}), "an output 'GN2_pb' is there already"),
         (Wishes(combine={"x": {"pz": 1.0}}), "--combine x: no output 'pz'"),

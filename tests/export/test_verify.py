@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from bundles import copied
+from old_runtimes import RUNTIMES, install, verified
 from onnx import TensorProto, helper
 
 from salt_like.export import verify
@@ -242,20 +243,9 @@ def test_versions():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("runtime", "numpy"), [("1.17.3", "numpy<2"), ("1.20.1", "numpy"), ("1.22.1", "numpy")])
+@pytest.mark.parametrize(("runtime", "numpy"), RUNTIMES)
 def test_old_runtimes(runtime, numpy, bundle, single, athena, tmp_path):
-    """A Python with nothing but the three packages, installed for this test."""
-    place = tmp_path / "packages"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
-    done = run(*pip, "--target", place, f"onnxruntime=={runtime}", numpy, "h5py")
-    if done.returncode:
-        why = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr[-200:])
-        pytest.skip(f"pip cannot install onnxruntime {runtime} here: {why}")
+    packages = install(tmp_path / "packages", runtime, numpy)
     for folder in (bundle, single, athena):
-        # -S: without the packages of this environment
-        done = run(sys.executable, "-S", folder / "verify.py", "--json", PYTHONPATH=str(place))
-        result = json.loads(done.stdout)
-        assert result["runtime"] == runtime
-        assert result["failures"] == []
-        assert done.returncode == 0
-        assert run(sys.executable, "-S", "-c", "import torch", PYTHONPATH=str(place)).returncode == 1
+        result = verified(folder, packages)
+        assert (result["runtime"], result["failures"]) == (runtime, [])
