@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -384,24 +384,37 @@ class Tokens:
         values: ``(T, D)`` packed or ``(B, L, D)`` padded.
         layout: Which tokens belong to which jet.
         parts: Per stream its own layout and its positions in `layout`.
+        columns: Raw values of the variables that the encoder reads, ``(T,)`` or ``(B, L)`` by name; 0 for what is no
+            constituent.
     """
 
     values: Tensor
     layout: Layout
     parts: Mapping[str, tuple[Layout, Tensor]]
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def merged(cls, streams: Mapping[str, tuple[Tensor, Layout]]) -> Tokens:
+    def merged(
+        cls,
+        streams: Mapping[str, tuple[Tensor, Layout]],
+        columns: Mapping[str, Mapping[str, Tensor]] | None = None,
+    ) -> Tokens:
         """Tokens of several streams, jet by jet.
 
         Args:
             streams: Values and layout per stream, in the order in which they shall stand.
+            columns: Raw values by name of the variable and, for every stream, by name of the stream.
         """
         values = [value for value, _ in streams.values()]
         layouts = [layout for _, layout in streams.values()]
         layout, where = layouts[0].merge(layouts[1:])
         parts = {name: (own, index) for name, own, index in zip(streams, layouts, where, strict=True)}
-        return cls(layout.place(values, where) if len(values) > 1 else values[0], layout, parts)
+
+        def together(values: Sequence[Tensor]) -> Tensor:
+            return layout.place(values, where) if len(values) > 1 else values[0]
+
+        raw = {name: together([column[stream] for stream in streams]) for name, column in (columns or {}).items()}
+        return cls(together(values), layout, parts, raw)
 
     def of(self, stream: str) -> tuple[Tensor, Layout]:
         """Values and layout of one stream alone."""
@@ -418,11 +431,17 @@ class Tokens:
             raise ValueError(f"stream must be a new name, got '{stream}', which the tokens already have")
         merged, (old, new) = self.layout.merge([layout])
         parts = {name: (own, old.index_select(0, where)) for name, (own, where) in self.parts.items()}
-        return Tokens(merged.place([self.values, values], [old, new]), merged, {**parts, stream: (layout, new)})
+        columns = {
+            name: merged.place([column, column.new_zeros(values.shape[:-1])], [old, new])
+            for name, column in self.columns.items()
+        }
+        return Tokens(
+            merged.place([self.values, values], [old, new]), merged, {**parts, stream: (layout, new)}, columns
+        )
 
     def with_values(self, values: Tensor) -> Tokens:
         """The same structure with other values (of any width)."""
-        return Tokens(values, self.layout, self.parts)
+        return Tokens(values, self.layout, self.parts, self.columns)
 
 
 def layout_of(batch: Batch, stream: str) -> Layout:

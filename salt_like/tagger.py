@@ -92,6 +92,7 @@ class Tagger(nn.Module):
                 self.tokenizers[name] = factories[name](width, dim)
         with _named("encoder"):
             self.encoder = encoder(dim) if sets else None
+            self._columns = {name: self._where(name) for name in (self.encoder.reads if self.encoder else ())}
         with _named("pooling"):
             self.pooling = pooling(self.encoder.dim) if self.encoder else None
         token_dim = self.encoder.dim if self.encoder else dim
@@ -116,10 +117,16 @@ class Tagger(nn.Module):
             name: layouts[name].blank(values) if name in layouts else values for name, values in batch.inputs.items()
         }
         inputs = {name: norm(raw[name]) for name, norm in self.norms.items()}
-        tokens = self.encoder(self.tokenize(inputs, layouts)) if self.encoder else None
+        columns = {name: self._column(raw, where) for name, where in self._columns.items()}
+        tokens = self.encoder(self.tokenize(inputs, layouts, columns)) if self.encoder else None
         return tokens, self.pool(tokens, inputs)
 
-    def tokenize(self, inputs: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> Tokens:
+    def tokenize(
+        self,
+        inputs: Mapping[str, Tensor],
+        layouts: Mapping[str, Layout],
+        columns: Mapping[str, Mapping[str, Tensor]] | None = None,
+    ) -> Tokens:
         """Embed the normalised constituents of every stream and put them together, jet by jet."""
         streams = {}
         for name, layout in layouts.items():
@@ -127,7 +134,7 @@ class Tagger(nn.Module):
             if self.attached:
                 values = torch.cat([values, layout.spread(inputs[self.attached])], -1)
             streams[name] = (self.tokenizers[name](values), layout)
-        return Tokens.merged(streams)
+        return Tokens.merged(streams, columns)
 
     def pool(self, tokens: Tokens | None, inputs: Mapping[str, Tensor]) -> Tensor:
         """One vector per jet, ``(B, D)``."""
@@ -158,6 +165,29 @@ class Tagger(nn.Module):
     def outputs(self) -> tuple[Output, ...]:
         """Everything that `predict` returns, in order."""
         return (*(output for name in self.tasks for output in self.task(name).outputs), *self.discriminants)
+
+    def _where(self, variable: str) -> dict[str, tuple[int, float | None]]:
+        """Number and default value of a variable that the encoder reads, by stream."""
+        found = {}
+        for stream in self.spec.set_streams:
+            names = [one.name for one in stream.variables]
+            if variable not in names:
+                raise ValueError(
+                    f"reads '{variable}', which is not an input of stream '{stream.name}' (inputs: {', '.join(names)})"
+                )
+            number = names.index(variable)
+            found[stream.name] = (number, stream.variables[number].default)
+        return found
+
+    @staticmethod
+    def _column(raw: Mapping[str, Tensor], where: Mapping[str, tuple[int, float | None]]) -> dict[str, Tensor]:
+        """Raw values of one variable by stream, 0 where it was not measured."""
+        columns = {}
+        for stream, (number, default) in where.items():
+            column = raw[stream][..., number]
+            measured = column.isfinite() if default is None else column.isfinite() & (column != default)
+            columns[stream] = torch.where(measured, column, torch.zeros_like(column))
+        return columns
 
     def _discriminants(self) -> dict[Output, tuple[str, Discriminant]]:
         """Those of the description, each with the first task of the jets that knows all its classes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -16,18 +17,20 @@ class Encoder(nn.Module, ABC):
     Args:
         in_dim: Width of the tokens that come in.
         out_dim: Width of the tokens that go out, ``None`` for the same.
+        reads: Variables whose raw values the encoder looks at, such as coordinates; inputs of every stream.
 
     Attributes:
         dim: Width of the tokens that go out.
     """
 
-    def __init__(self, in_dim: int, out_dim: int | None = None) -> None:
+    def __init__(self, in_dim: int, out_dim: int | None = None, reads: Sequence[str] = ()) -> None:
         super().__init__()
         at_least(1, dim=in_dim)
         if out_dim is not None:
             at_least(1, out_dim=out_dim)
         self.in_dim = in_dim
         self.dim = in_dim if out_dim is None else out_dim
+        self.reads = tuple(dict.fromkeys(reads))
 
     @abstractmethod
     def forward(self, tokens: Tokens) -> Tokens:
