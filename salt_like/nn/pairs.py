@@ -21,7 +21,7 @@ class PairFeatures(nn.Module):
     ``ΔR² = Δη² + Δφ²`` with Δφ wrapped to [-π, π], ``k_T = min(p_T) ΔR``, ``z = min(p_T) / (p_T1 + p_T2)``, and the
     invariant mass ``m² = 2 p_T1 p_T2 (cosh Δη - cos Δφ)`` of massless particles, or with energies
     ``(E_1 + E_2)² - (p_1 + p_2)²``. The logarithm is taken of each, of `SMALLEST` where that is larger. Hints of a
-    common vertex follow: ``ln(1 + |x_1 - x_2| / sqrt(σ_1² + σ_2²))``.
+    common vertex follow: ``ln(1 + |x_1 - x_2| / sqrt(u_1² + u_2²))``.
 
     Args:
         pt: Variable that is the transverse momentum, in the file's unit.
