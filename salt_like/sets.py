@@ -38,6 +38,11 @@ class Layout(ABC):
     def valid(self) -> Tensor:
         """True for real constituents, ``(T,)`` or ``(B, N)``."""
 
+    @property
+    @abstractmethod
+    def ranks(self) -> Tensor:
+        """Number of each constituent among those of its jet, from 0, ``(T,)`` or ``(B, N)``; anything at padding."""
+
     @abstractmethod
     def sum(self, x: Tensor) -> Tensor:
         """Sum over the constituents of each jet, ``(B, D)``."""
@@ -65,6 +70,14 @@ class Layout(ABC):
     @abstractmethod
     def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
         """The inverse of `grids`."""
+
+    @abstractmethod
+    def jets_to_grids(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        """What each jet has one of, ``(B, ...)``, in the order of the jets in the `grids`, ``(B_k, ...)`` each."""
+
+    @abstractmethod
+    def jets_from_grids(self, parts: Sequence[Tensor]) -> Tensor:
+        """The inverse of `jets_to_grids`."""
 
     @abstractmethod
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -138,6 +151,10 @@ class Padded(Layout):
     def valid(self) -> Tensor:
         return self._valid
 
+    @property
+    def ranks(self) -> Tensor:
+        return self._valid.long().cumsum(1) - 1
+
     def sum(self, x: Tensor) -> Tensor:
         return self._masked(x, 0.0).sum(1)
 
@@ -162,6 +179,12 @@ class Padded(Layout):
 
     def from_grids(self, grids: Sequence[Tensor]) -> Tensor:
         return grids[0]
+
+    def jets_to_grids(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        return (vectors,)
+
+    def jets_from_grids(self, parts: Sequence[Tensor]) -> Tensor:
+        return parts[0]
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         number = self._valid.shape[1]
@@ -261,6 +284,10 @@ class Packed(Layout):
     def valid(self) -> Tensor:
         return torch.ones_like(self.segments, dtype=torch.bool)
 
+    @property
+    def ranks(self) -> Tensor:
+        return self._ladder - self.offsets.index_select(0, self.segments)
+
     def sum(self, x: Tensor) -> Tensor:
         return add_rows(x, self.segments, self.offsets.shape[0] - 1)
 
@@ -297,6 +324,12 @@ class Packed(Layout):
         flat = [grid.flatten(0, 1) for grid in grids]
         return take_rows(flat[0] if len(flat) == 1 else torch.cat(flat), self._places()[0])
 
+    def jets_to_grids(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(take_rows(vectors, jets) for jets in self.buckets)
+
+    def jets_from_grids(self, parts: Sequence[Tensor]) -> Tensor:
+        return take_rows(torch.cat(list(parts)), inverse(torch.cat(self.buckets)))
+
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.listed is None:
             raise ValueError("the batch lists no pairs for this stream: the task's `reads` must ask for them")
@@ -313,7 +346,7 @@ class Packed(Layout):
             starts = starts.index_copy(0, jets, start + torch.arange(jets.shape[0], device=jets.device) * length**2)
             columns = columns.index_copy(0, jets, torch.full_like(jets, length))
             start = start + jets.shape[0] * length**2
-        slot = self._ladder - self.offsets.index_select(0, self.segments)
+        slot = self.ranks
         row = starts.index_select(0, self.segments) + slot * columns.index_select(0, self.segments)
         first, second = self.listed.unbind()
         flat = flags.new_zeros(start)
@@ -445,10 +478,11 @@ class Tokens:
 
 
 def layout_of(batch: Batch, stream: str) -> Layout:
-    """The layout of one stream of constituents of a batch."""
+    """The layout of one stream of constituents of a batch, be they inputs or only labels."""
     if stream in batch.valid:
         return Padded(batch.valid[stream])
-    total = batch.inputs[stream].shape[0]
+    values = batch.inputs[stream] if stream in batch.inputs else next(iter(batch.labels[stream].values()))
+    total = values.shape[0]
     return Packed(batch.offsets[stream], total, batch.longest[stream], batch.buckets, batch.pairs.get(stream))
 
 

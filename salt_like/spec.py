@@ -110,6 +110,7 @@ class Label:
         low: Smallest target of a real label on the training file; -inf when not known.
         high: Largest target of a real label on the training file; inf when not known.
         where: Expression on the stream's fields; rows that do not fulfil it have no label.
+        unique: Whether no two rows of a jet may have the same (not negative) value.
     """
 
     stream: str
@@ -127,6 +128,7 @@ class Label:
     low: float = -math.inf
     high: float = math.inf
     where: str | None = None
+    unique: bool = False
 
     @property
     def class_weights(self) -> tuple[float, ...]:
@@ -148,6 +150,7 @@ class Request:
         classes: Class names fixed by the task's configuration, ``None`` to take them from the file.
         label_map: Raw value of the file → class name, ``None`` when the file's value is the class index.
         where: Expression on the stream's fields; the task sees only rows that fulfil it.
+        unique: An index by which the rows of a jet are told apart: no two of a jet may have the same.
         task: Name of the task, for messages; empty where it is not known.
     """
 
@@ -158,6 +161,7 @@ class Request:
     classes: tuple[str, ...] | None = None
     label_map: dict[int, str] | None = None
     where: str | None = None
+    unique: bool = False
     task: str = dataclasses.field(default="", compare=False)
 
     @property
@@ -192,11 +196,13 @@ class Output:
     """One thing that a tagger says, fixed when its task is built.
 
     Args:
-        stream: Stream whose rows it describes.
+        stream: Stream whose rows it describes; or array of objects that the tagger itself finds.
         field: Name without the model's prefix, such as ``pb`` or ``VertexIndex``.
         kind: ``"probability"``, ``"discriminant"``, ``"value"``, ``"sigma"``, ``"index"`` or ``"embedding"``.
         unit: Unit of a value or a width, empty otherwise.
         of_class: Class that a probability belongs to, empty otherwise.
+        objects: Objects of each jet in the array that the tagger itself finds; 0 for rows of a stream.
+        width: Numbers for each row, for a vector; 0 for a single one.
     """
 
     stream: str
@@ -204,6 +210,8 @@ class Output:
     kind: OutputKind
     unit: str = ""
     of_class: str = ""
+    objects: int = 0
+    width: int = 0
 
     def column(self, model: str) -> str:
         """Name in prediction files and exported graphs: the one place where the model's name is added."""

@@ -67,7 +67,10 @@ class Decoder:
             return self._real(raw, chosen, place)
         whole = self._whole(raw, chosen, place)
         classes = whole if self.label.kind == "index" else self._classes(whole, chosen, place)
-        return classes if chosen is None else np.where(chosen, classes, NO_CLASS)
+        classes = classes if chosen is None else np.where(chosen, classes, NO_CLASS)
+        if self.label.unique:
+            self._refuse_repeated(classes, place)
+        return classes
 
     def _real(self, raw: NDArray[Any], chosen: NDArray[np.bool_] | None, place: Place) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
@@ -115,6 +118,18 @@ class Decoder:
             raise self._outside(raw, bad, place)
         return classes
 
+    def _refuse_repeated(self, values: NDArray[np.int64], place: Place) -> None:
+        order = np.lexsort((values, place.rows))
+        rows, sorted_values = place.rows[order], values[order]
+        repeated = (rows[1:] == rows[:-1]) & (sorted_values[1:] == sorted_values[:-1]) & (sorted_values[1:] >= 0)
+        if repeated.any():
+            index = int(order[1:][repeated].min())
+            name = self.label.name
+            raise UserError(
+                f"two rows of '{self.label.stream}' of the same jet have the {name} {values[index]}\n"
+                f"in {place.of(index)}\na {name} must tell the rows of a jet apart; negative stands for none"
+            )
+
     def _outside(self, raw: NDArray[np.int64], bad: NDArray[np.bool_], place: Place) -> UserError:
         first = int(bad.argmax())
         value, label = raw[first], self.label
@@ -152,7 +167,7 @@ def resolve_label(request: Request, config: Mapping[str, LabelConfig], source: S
         asked = f"where of {request.stream}.{name}"
         Expression(request.where, asked).check(header.fields, f"dataset '{request.stream}' of {source.parts[0][0]}")
     if request.kind != "class":
-        return Label(request.stream, request.key, name, request.kind, where=request.where)
+        return Label(request.stream, request.key, name, request.kind, where=request.where, unique=request.unique)
     own = config.get(request.name) or config.get(name) or LabelConfig()
     classes, values = _class_names(request, own, header, source)
     if len(set(classes)) != len(classes):

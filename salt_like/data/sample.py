@@ -192,6 +192,7 @@ class Sample:
                     label.values,
                     label.ignore,
                     label.where,
+                    *(["unique"] if label.unique else []),
                 ]
                 for label in self.spec.labels
             ]
