@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from salt_like.grouping import partition
+from salt_like.nn.distances import wrap
 from salt_like.sets import Layout, Packed, Padded, Tokens
 
 LAYOUTS = ("packed", "buckets", "padded", "garbage")
@@ -40,21 +41,40 @@ def arrange(kind: str, x: Tensor, counts: Tensor, layout: Layout) -> Tensor:
     return grid
 
 
-def make_tokens(kind: str, streams: Mapping[str, tuple[Tensor, Tensor]]) -> Tokens:
+def make_tokens(
+    kind: str,
+    streams: Mapping[str, tuple[Tensor, Tensor]],
+    reads: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
+) -> Tokens:
     """Tokens of streams given as packed values and counts.
 
     Buckets are made of the total multiplicity, as the loader does.
+
+    Args:
+        kind: One of `LAYOUTS`.
+        streams: Packed values and counts by name.
+        reads: Makes raw variables by name, packed, of packed values; they are 0 at padding, as the tagger gives them.
     """
     total = torch.stack([counts for _, counts in streams.values()]).sum(0)
     buckets = partition(total, 3)
-    merged = {}
+    merged: dict[str, tuple[Tensor, Layout]] = {}
+    columns: dict[str, dict[str, Tensor]] = {}
     for name, (x, counts) in streams.items():
         layout = make_layout("packed" if kind == "buckets" else kind, counts)
         if kind == "buckets":
             longest = tuple(max([1, *counts[jets].tolist()]) for jets in buckets)
             layout = Packed(offsets_of(counts), int(counts.sum()), longest, buckets)
         merged[name] = (arrange(kind, x, counts, layout), layout)
-    return Tokens.merged(merged)
+        for variable, values in (reads(x) if reads else {}).items():
+            columns.setdefault(variable, {})[name] = arrange("padded", values, counts, layout)
+    return Tokens.merged(merged, columns)
+
+
+def kinematics(x: Tensor) -> dict[str, Tensor]:
+    """Raw variables of particles made of their first three values, ``(T, 3)``; angles of all sizes."""
+    pt = (x[:, 2] + 9).exp()  # some GeV, in MeV
+    deta, dphi = x[:, 0] / 3, wrap(2.5 * x[:, 1])
+    return {"pt": pt, "deta": deta, "dphi": dphi, "energy": pt * torch.cosh(deta) * 1.01}
 
 
 def packed_values(values: Tensor, layout: Layout) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from salt_like.nn.checks import at_least
+from salt_like.nn.distances import Distance, between
 from salt_like.sets import Layout, Tokens
 
 # stands for an infinite squared distance, and is finite so that no arithmetic makes NaN of it
@@ -96,11 +97,13 @@ class Graph(nn.Module, ABC):
 
     Args:
         reads: Variables whose raw values it looks at.
+        dynamic: Whether it looks at the tokens, so that each layer has edges of its own.
     """
 
-    def __init__(self, reads: Sequence[str] = ()) -> None:
+    def __init__(self, reads: Sequence[str] = (), dynamic: bool = False) -> None:
         super().__init__()
         self.reads = tuple(dict.fromkeys(reads))
+        self.dynamic = dynamic
 
     @abstractmethod
     def forward(self, tokens: Tokens) -> Edges:
@@ -133,7 +136,7 @@ class NearestNeighbours(Graph):
     """The k nearest other constituents are neighbours; all others where a jet has no more than k + 1 constituents.
 
     Without coordinates the distance is that of the tokens themselves, so that the graph changes from layer to layer
-    (arXiv:1801.07829).
+    (arXiv:1801.07829). Of several that are equally near, those that stand first in the jet are taken.
 
     Args:
         k: Largest number of neighbours.
@@ -145,19 +148,19 @@ class NearestNeighbours(Graph):
     def __init__(
         self, k: int, coordinates: Sequence[str] | None = None, angles: Sequence[str] = (), loops: bool = False
     ) -> None:
-        super().__init__(coordinates or ())
+        super().__init__(coordinates or (), dynamic=coordinates is None)
         at_least(1, k=k)
         self.k = k
         self.loops = loops
         self.distance = None if coordinates is None else Distance(coordinates, angles)
 
     def forward(self, tokens: Tokens) -> Edges:
-        squared = _between(tokens) if self.distance is None else self.distance(tokens)
+        squared = between(tokens) if self.distance is None else self.distance(tokens)
         return _nearest(tokens.layout, squared, self.k, FAR, self.loops)
 
 
 class RadiusGraph(Graph):
-    """Constituents within a distance are neighbours, at most `most` of them, nearest first.
+    """Constituents within a distance are neighbours; of more than `most` the nearest, of equally near ones the first.
 
     Args:
         radius: Largest distance, in the unit of the coordinates.
@@ -188,52 +191,6 @@ class RadiusGraph(Graph):
         return _nearest(tokens.layout, self.distance(tokens), self.most, self.radius**2, self.loops)
 
 
-class Distance(nn.Module):
-    """Squared Euclidean distance of all pairs in some of the variables.
-
-    Args:
-        coordinates: Variables that span the space.
-        angles: Those of them that are angles in rad, whose difference is wrapped to [-π, π].
-
-    Raises:
-        ValueError: There are no coordinates, or an angle is none of them.
-    """
-
-    def __init__(self, coordinates: Sequence[str], angles: Sequence[str] = ()) -> None:
-        super().__init__()
-        if not coordinates:
-            raise ValueError("coordinates must name at least one variable, got none")
-        if unknown := [name for name in angles if name not in coordinates]:
-            raise ValueError(f"angles must be among the coordinates ({', '.join(coordinates)}), got '{unknown[0]}'")
-        self.coordinates = tuple(coordinates)
-        self.angles = frozenset(angles)
-
-    def forward(self, tokens: Tokens) -> tuple[Tensor, ...]:
-        """``(B_k, N_k, N_k)`` for each of the layout's grids."""
-        total: list[Tensor] = []
-        for name in self.coordinates:
-            parts = []
-            for grid in tokens.layout.grids(tokens.columns[name]):
-                apart = grid[:, :, None] - grid[:, None, :]
-                parts.append((wrap(apart) if name in self.angles else apart).square())
-            total = [one + part for one, part in zip(total, parts, strict=True)] if total else parts
-        return tuple(total)
-
-
-def wrap(angle: Tensor) -> Tensor:
-    """The same angle in [-π, π] rad; exactly odd, so that the distance from i to j is that from j to i."""
-    return angle - 2 * math.pi * torch.round(angle / (2 * math.pi))
-
-
-def _between(tokens: Tokens) -> tuple[Tensor, ...]:
-    """Squared distance of the values of all pairs of tokens, ``(B_k, N_k, N_k)``."""
-    squared = []
-    for grid in tokens.layout.grids(tokens.values):
-        norm = grid.square().sum(-1)
-        squared.append(norm[:, :, None] + norm[:, None, :] - 2 * grid @ grid.transpose(1, 2))
-    return tuple(squared)
-
-
 def _nearest(layout: Layout, squared: Sequence[Tensor], k: int, most: float, loops: bool) -> Edges:
     senders, reals = [], []
     for distance, valid in zip(squared, layout.grid_valid(), strict=True):
@@ -242,15 +199,28 @@ def _nearest(layout: Layout, squared: Sequence[Tensor], k: int, most: float, loo
         there = valid[:, :, None] & valid[:, None, :] & (slots[:, None] != slots) & (distance <= most)
         # k further slots far away, so that there are always k to choose from
         far = distance.new_full((jets, number, k), FAR)
-        masked = torch.cat([torch.where(there, distance, FAR), far], 2)
-        found, sender = masked.detach().topk(k, largest=False)
-        sender, real = sender.clamp(max=max(number - 1, 0)), found < FAR
+        sender, real = _first(torch.cat([torch.where(there, distance, FAR), far], 2).detach(), k)
+        sender = sender.clamp(max=max(number - 1, 0))
         if loops:
             sender = torch.cat([slots[:, None].expand(jets, number, 1), sender], 2)
             real = torch.cat([valid[:, :, None], real], 2)
         senders.append(sender)
         reals.append(real)
     return Edges(layout, tuple(senders), tuple(reals))
+
+
+def _first(distance: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Slots of the k smallest, the first of equal ones, and whether they are nearer than `FAR`.
+
+    What `torch.topk` takes of equal ones is not defined, and other runtimes take others. So it is asked for the k-th
+    smallest distance, and then for slots, which are all different.
+    """
+    number = distance.shape[2]
+    last = distance.topk(k, largest=False).values[:, :, -1:]
+    slots = torch.arange(number, device=distance.device, dtype=distance.dtype)
+    later = torch.where(distance == last, slots + number, slots + 2 * number)
+    found, slot = torch.where(distance < last, slots, later).topk(k, largest=False)
+    return slot, (found < number) | (last < FAR)
 
 
 def _rows(grid: Tensor, slots: Tensor) -> Tensor:

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from salt_like.nn.graphs import wrap
+from salt_like.nn.distances import widened, wrap
 from salt_like.sets import Tokens
 
 FEATURES = ("ln_dr", "ln_kt", "ln_z", "ln_m2")
-# below the smallest value that makes a difference, and large enough for float32 (arXiv:2202.03772)
-SMALLEST = 1e-8
+# below the smallest value that makes a difference, and large enough for float32 (arXiv:2202.03772); above the largest
+SMALLEST, LARGEST = 1e-8, 1e30
+# no two particles are further apart in pseudorapidity, and the mass of such a pair is finite in float32
+WIDEST = 20.0
 
 
 class PairFeatures(nn.Module):
@@ -63,7 +65,7 @@ class PairFeatures(nn.Module):
 
     def forward(self, tokens: Tokens) -> tuple[Tensor, ...]:
         """``(B_k, N_k, N_k, dim)`` for each of the layout's grids; finite but without meaning at padding."""
-        columns = {name: tokens.layout.grids(tokens.columns[name]) for name in self.reads}
+        columns = {name: tokens.layout.grids(widened(tokens.columns[name])) for name in self.reads}
         grids = range(len(tokens.layout.grid_valid()))
         return tuple(self._features({name: grid[number] for name, grid in columns.items()}) for number in grids)
 
@@ -79,10 +81,12 @@ class PairFeatures(nn.Module):
             found["ln_kt"] = smaller * dr
             found["ln_z"] = smaller / (one + other).clamp(min=SMALLEST)
             if self.energy is None:
-                found["ln_m2"] = 2 * one * other * (torch.cosh(deta) - torch.cos(dphi))
+                # cosh a - cos b, which is nothing but rounding errors where both are close to 1
+                half_angles = torch.sinh(deta.clamp(-WIDEST, WIDEST) / 2).square() + torch.sin(dphi / 2).square()
+                found["ln_m2"] = 4 * one * other * half_angles
             else:
                 found["ln_m2"] = _mass_squared(pt, eta, phi, columns[self.energy])
-        parts = [found[name].clamp(min=SMALLEST).log() for name in self.features]
+        parts = [found[name].clamp(SMALLEST, LARGEST).log() for name in self.features]
         for name, uncertainty in self.hints.items():
             sigma = (_sum(columns[uncertainty].square())).clamp(min=SMALLEST**2).sqrt()
             parts.append(torch.log1p(_apart(columns[name]).abs() / sigma))
@@ -101,7 +105,7 @@ def _sum(x: Tensor) -> Tensor:
 
 
 def _mass_squared(pt: Tensor, eta: Tensor, phi: Tensor, energy: Tensor) -> Tensor:
-    momenta = pt * torch.cos(phi), pt * torch.sin(phi), pt * torch.sinh(eta)
+    momenta = pt * torch.cos(phi), pt * torch.sin(phi), pt * torch.sinh(eta.clamp(-WIDEST, WIDEST))
     squared = _sum(energy).square()
     for momentum in momenta:
         squared = squared - _sum(momentum).square()
