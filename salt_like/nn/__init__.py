@@ -2,9 +2,12 @@
 
 from salt_like.nn.activations import make_activation
 from salt_like.nn.attention import QueryAttention, SelfAttention
+from salt_like.nn.batch_norm import BatchNorm
+from salt_like.nn.class_attention import ClassAttentionPooling
 from salt_like.nn.dense import Dense, FeedForward, GatedLinear
 from salt_like.nn.inputs import InputNorm
 from salt_like.nn.norms import LayerNorm, RMSNorm, make_norm
+from salt_like.nn.pairs import PairFeatures
 from salt_like.nn.pooling import (
     AttentionPooling,
     ClassTokenPooling,
@@ -18,6 +21,8 @@ from salt_like.nn.transformer import DropPath, LayerScale, TransformerLayer
 
 __all__ = [
     "AttentionPooling",
+    "BatchNorm",
+    "ClassAttentionPooling",
     "ClassTokenPooling",
     "Dense",
     "DropPath",
@@ -28,6 +33,7 @@ __all__ = [
     "LayerScale",
     "MaxPooling",
     "MeanPooling",
+    "PairFeatures",
     "PeriodicFeatures",
     "Pooling",
     "QueryAttention",

@@ -78,7 +78,7 @@ class PairFeatures(nn.Module):
             one, other = pt[:, :, None], pt[:, None, :]
             smaller = torch.minimum(one, other)
             found["ln_dr"] = dr
-            found["ln_kt"] = smaller * dr
+            found["ln_kt"] = smaller * torch.where(dr > SMALLEST, dr, torch.zeros_like(dr))
             found["ln_z"] = smaller / (one + other).clamp(min=SMALLEST)
             if self.energy is None:
                 # cosh a - cos b, which is nothing but rounding errors where both are close to 1

@@ -9,7 +9,7 @@ from torch import nn
 
 
 class AveragedModel(nn.Module):
-    """A copy of a module whose weights follow it slowly.
+    """A copy of a module whose weights follow it slowly, and running statistics of normalisations with them.
 
     In the first steps the average forgets faster, ``min(decay, (1 + step) / (10 + step))``, so that the random start is
     not remembered.
@@ -38,4 +38,8 @@ class AveragedModel(nn.Module):
         torch._foreach_mul_(average, keep)
         torch._foreach_add_(average, current, alpha=1 - keep)
         for mine, theirs in zip(self.module.buffers(), module.buffers(), strict=True):
-            mine.copy_(theirs)
+            if mine.is_floating_point():
+                # statistics of averaged weights are nearly averaged statistics; what never changes stays exact
+                mine.copy_(torch.where(mine == theirs, theirs, mine.lerp(theirs, 1 - keep)))
+            else:
+                mine.copy_(theirs)

@@ -21,13 +21,27 @@ def test_follows_the_weights_as_the_formula_says():
     assert not average.module.weight.requires_grad
 
 
-def test_buffers_are_copied():
+def test_running_statistics_follow_as_weights_do_and_counters_are_copied():
     module = nn.BatchNorm1d(2)
-    average = AveragedModel(module, decay=0.999)
-    module(torch.randn(8, 2))
-    average.update(module, 0)
-    torch.testing.assert_close(average.module.running_mean, module.running_mean)
-    assert average.module.num_batches_tracked == 1
+    average = AveragedModel(module, decay=0.5)
+    expected = module.running_mean.clone()
+    for step in range(20):
+        module(torch.randn(8, 2))
+        average.update(module, step)
+        keep = min(0.5, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * module.running_mean
+    torch.testing.assert_close(average.module.running_mean, expected)
+    assert (average.module.running_mean != module.running_mean).any()
+    assert average.module.num_batches_tracked == 20
+
+
+def test_buffers_that_do_not_change_stay_exact():
+    module = nn.Linear(1, 1)
+    module.register_buffer("constants", torch.tensor([float("nan"), float("inf"), -float("inf"), 0.1, 1e-30, 3e38]))
+    average = AveragedModel(module, decay=0.3)
+    for step in range(20):
+        average.update(module, step)
+    torch.testing.assert_close(average.module.constants, module.constants, atol=0, rtol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
