@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.library import custom_op, get_ctx
 
+from salt_like.assignment import solve
 from salt_like.blocks import Blocks, make_blocks, mix, mix_backward
 
 
@@ -152,3 +153,14 @@ def invert(permutation: Tensor) -> Tensor:
 @invert.register_fake
 def _(permutation: Tensor) -> Tensor:
     return torch.empty_like(permutation)
+
+
+@custom_op("salt_like::assign", mutates_args=())
+def assign(costs: Tensor, asked: Tensor) -> Tensor:
+    """The cheapest assignment of each problem; see `salt_like.assignment.solve`."""
+    return solve(costs, asked)
+
+
+@assign.register_fake
+def _(_costs: Tensor, asked: Tensor) -> Tensor:
+    return torch.empty_like(asked, dtype=torch.int64)

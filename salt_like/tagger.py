@@ -14,7 +14,7 @@ from salt_like.nn.inputs import InputNorm
 from salt_like.nn.pooling import AttentionPooling, Pooling
 from salt_like.sets import Layout, Tokens, layout_of
 from salt_like.spec import DataSpec, Discriminant, Output
-from salt_like.tasks import Task
+from salt_like.tasks import Logits, Task
 from salt_like.tasks.discriminants import discriminant
 from salt_like.tokenizers import DenseTokenizer, Tokenizer
 
@@ -104,7 +104,7 @@ class Tagger(nn.Module):
         self.discriminants = self._discriminants()
         self._refuse_ambiguous_outputs()
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch) -> dict[str, Logits]:
         """Logits of every task."""
         tokens, pooled = self.encode(batch)
         return {name: task(tokens, pooled) for name, task in self.tasks.items()}
@@ -147,7 +147,7 @@ class Tagger(nn.Module):
         """Everything the tagger says, as probabilities and in physical units."""
         return self.said(self(batch), batch)
 
-    def said(self, logits: Mapping[str, Tensor], batch: Batch) -> dict[Output, Tensor]:
+    def said(self, logits: Mapping[str, Logits], batch: Batch) -> dict[Output, Tensor]:
         """What the logits of some or all tasks mean, as probabilities and in physical units."""
         found: dict[Output, Tensor] = {}
         for name, values in logits.items():

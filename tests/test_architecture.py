@@ -15,28 +15,32 @@ import salt_like
 PACKAGE = Path(salt_like.__file__).parent
 # from left to right: a part may import what stands in its own layer or to its left
 LAYERS = [
-    {"version", "errors", "atomic", "reweighting"},
+    {"version", "errors", "atomic", "reweighting", "provenance"},
     {"spec", "batch"},
-    {"bundle", "blocks", "grouping"},
+    {"bundle", "blocks", "grouping", "assignment"},
     {"compiled"},
     {"rows"},
     {"sets"},
     {"data", "nn"},
     {"tokenizers", "encoders", "tasks"},
     {"tagger"},
+    {"trees"},
     {"training", "callbacks", "evaluation", "checks"},
-    {"figures"},
+    {"figures", "tracking"},
     {"simulation"},
     {"loading"},
     {"export"},
     {"cli"},
 ]
+# lies in every bundle and imports nothing of the package, so that every part may import it
+STANDALONE = "salt_like.export.verify"
 LIBRARY = {
     "reweighting",
     "spec",
     "batch",
     "blocks",
     "grouping",
+    "assignment",
     "compiled",
     "rows",
     "sets",
@@ -84,10 +88,15 @@ def test_imports_point_to_the_left(path):
     part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     for name in imported(path):
         pieces = name.split(".")
-        if pieces[0] == "salt_like" and len(pieces) > 1:
+        if pieces[0] == "salt_like" and len(pieces) > 1 and not f"{name}.".startswith(f"{STANDALONE}."):
             assert layer(pieces[1]) <= layer(part), f"{part} imports {name}"
         if part in LIBRARY:
             assert pieces[0] in LIBRARY_MAY_IMPORT, f"{part} imports {name}"
+
+
+def test_the_file_that_lies_in_every_bundle_stands_alone():
+    path = PACKAGE.parent / f"{STANDALONE.replace('.', '/')}.py"
+    assert not [name for name in imported(path) if name.split(".")[0] == "salt_like"]
 
 
 def test_importing_the_package_imports_no_torch():
@@ -116,11 +125,11 @@ def declared(section: str) -> set[str]:
 
 def test_everything_that_is_imported_is_declared():
     known = declared("dependencies") | {"salt_like", "yaml", *sys.stdlib_module_names}  # yaml is pyyaml
-    engines = PACKAGE / "simulation/engines.py"
+    engines, boosting = PACKAGE / "simulation/engines.py", PACKAGE / "trees/boosting.py"
+    optional = {engines: declared("simulate"), boosting: declared("trees")}
     for path in PACKAGE.rglob("*.py"):
         for name in imported(path):
-            more = declared("simulate") if path == engines else set()
-            assert name.split(".")[0].lower() in known | more, f"{path.name} imports {name}"
+            assert name.split(".")[0].lower() in known | optional.get(path, set()), f"{path.name} imports {name}"
 
 
 def test_the_engines_of_the_simulation_are_imported_in_one_file_and_only_when_used():
@@ -138,7 +147,14 @@ def test_the_engines_of_the_simulation_are_imported_in_one_file_and_only_when_us
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_importing_seeds_nothing_and_nothing_runs_git():
+def test_the_packages_of_boosted_trees_are_imported_in_one_file_and_only_when_used():
+    assert declared("trees") == {"xgboost", "onnxmltools"}
+    code = "import sys, salt_like.cli.baseline, salt_like.trees.boosting, salt_like.training.checkpoint\n"
+    code += "sys.exit(bool({'xgboost', 'onnxmltools'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_importing_seeds_nothing_and_one_file_runs_git():
     modules = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in sources()]
     modules.remove("salt_like.compiled")  # imported by salt_like.rows, where torch is new enough for it
     code = (
@@ -149,4 +165,4 @@ def test_importing_seeds_nothing_and_nothing_runs_git():
         "assert state() == before"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert not [path for path in PACKAGE.rglob("*.py") if "subprocess" in imported(path)]
+    assert [path for path in PACKAGE.rglob("*.py") if "subprocess" in imported(path)] == [PACKAGE / "provenance/code.py"]

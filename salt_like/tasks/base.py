@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from salt_like.batch import Batch
 from salt_like.nn.dense import Dense
 from salt_like.sets import Layout, Tokens, layout_of
 from salt_like.spec import DataSpec, Output, Request
+
+# a tensor, or a named tuple of tensors: only the task that made them looks inside
+Logits: TypeAlias = Any
 
 
 def at_least_float(logits: Tensor) -> Tensor:
@@ -52,9 +55,13 @@ class Task(nn.Module, ABC):
         prior: Class fractions for which predicted probabilities hold; empty for those of the training sample.
         trained_prior: Class fractions for which the softmax of the logits holds; empty for a task of another kind.
         temperature: Temperature of the predicted probabilities (`Classification`).
+        objects: Stream of the true objects of a task that finds objects; empty for all others.
+        waits: Whether the loss waits for the device, so that a step is no static graph.
     """
 
     nonnegative = True
+    waits = False
+    objects = ""
 
     def __init__(
         self, spec: DataSpec, token_dim: int, pooled_dim: int, *, stream: str, weight: float, context: bool
@@ -82,8 +89,8 @@ class Task(nn.Module, ABC):
         """The fields that a task with these constructor arguments needs, before any file is opened."""
 
     @abstractmethod
-    def forward(self, tokens: Tokens | None, pooled: Tensor) -> Tensor:
-        """Logits.
+    def forward(self, tokens: Tokens | None, pooled: Tensor) -> Logits:
+        """Logits, in a form of the task's own.
 
         Args:
             tokens: What the encoder returned; ``None`` in a model without constituents.
@@ -91,7 +98,7 @@ class Task(nn.Module, ABC):
         """
 
     @abstractmethod
-    def loss_terms(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, logits: Logits, batch: Batch) -> tuple[Tensor, Tensor]:
         """Sum of the weighted losses of all rows with a target, and the number of these rows.
 
         Both are sums over jets, so the loss of several batches together is the ratio of the totals.
@@ -102,23 +109,28 @@ class Task(nn.Module, ABC):
         """Number of rows with a target, as a float."""
 
     @abstractmethod
-    def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
+    def predict(self, logits: Logits, batch: Batch) -> dict[Output, Tensor]:
         """What the task says: probabilities, and values in the labels' units.
 
         Returns:
-            For each of `outputs`, ``(B,)`` for the global stream, else ``(T,)`` packed or ``(B, N)`` padded.
+            For each of `outputs`, ``(B,)`` for the global stream, ``(B, Q)`` for Q objects per jet, else ``(T,)``
+            packed or ``(B, N)`` padded; with a further axis for vectors.
         """
 
     @abstractmethod
     def metrics(self) -> dict[str, Metric]:
         """New metrics, each updated by ``metric.update(logits, batch)``."""
 
-    def log_probabilities(self, logits: Tensor) -> dict[str, Tensor]:
+    def moved(self, logits: Logits, margin: float) -> tuple[Logits, ...]:
+        """Logits that differ from these by at most a margin: where predicted indices differ, they are undecided."""
+        return logits + margin, logits - margin
+
+    def log_probabilities(self, logits: Logits) -> dict[str, Tensor]:
         """Logarithms of the predicted probabilities by class, shaped as an output; empty for a task without classes."""
         del logits
         return {}
 
-    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+    def loss(self, logits: Logits, batch: Batch) -> Tensor:
         """Mean loss of the rows with a target; 0 with zero gradient when there are none."""
         total, number = self.loss_terms(logits, batch)
         return total / number.clamp(min=1)
