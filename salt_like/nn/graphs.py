@@ -88,8 +88,7 @@ class Edges:
             receiver = grid[..., None].expand(senders.shape)
             both = torch.stack([sender, receiver])
             ends.append(torch.where(real, both, torch.full_like(both, ghost)).flatten(1))
-        loop = torch.full_like(ends[0][:, :1], 0) + ghost
-        return torch.cat([*ends, loop], 1)
+        return torch.cat([*ends, numbers.new_full((2, 1), ghost)], 1)
 
 
 class Graph(nn.Module, ABC):

@@ -46,6 +46,7 @@ def positions(tokens: Tokens) -> torch.Tensor:
 
 def edges_of(graph, tokens) -> set[tuple[int, int]]:
     """(sender, receiver) of every edge, in packed numbers."""
+    assert graph(tokens).index().shape[1] == sum(real.numel() for real in graph(tokens).real) + 1
     index = graph(tokens).index()
     ghost = tokens.layout.valid.numel()
     numbers = torch.cat([positions(tokens), torch.tensor([-7])])
@@ -95,7 +96,7 @@ def test_edges_are_those_of_a_loop(name, kind):
 
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("kind", LAYOUTS)
-@pytest.mark.parametrize("counts", [(0, 0), (0, 1), (1, 0, 1)])
+@pytest.mark.parametrize("counts", [(0,), (0, 0), (0, 1), (1, 0, 1)])
 def test_jets_of_none_and_of_one(name, kind, counts):
     graph = GRAPHS[name]()
     tokens = make_tokens(kind, {"tracks": inputs(counts)["tracks"]}, kinematics)
