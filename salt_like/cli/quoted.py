@@ -50,12 +50,13 @@ def ranges(text: str | None, samples: Mapping[str, Sample], spec: DataSpec) -> t
 
 
 def with_field(options: Options, sample: Sample, wanted: Sequence[Range]) -> Options:
-    """The same, with the field of the ranges copied to the prediction file."""
-    if not wanted:
-        return options
+    """The same, with the field of the ranges, and that of pile-up where there is one, copied to the prediction file."""
+    from salt_like.evaluation.profiles import PILEUP
+
     jets = sample.spec.global_stream.name
-    extra = {**options.extra, jets: [*options.extra.get(jets, ()), wanted[0].field]}
-    return replace(options, extra=extra)
+    there = sample.source.header(jets).fields
+    names = [one.field for one in wanted[:1]] + [name for name in PILEUP if name in there][:1]
+    return replace(options, extra={**options.extra, jets: [*options.extra.get(jets, ()), *names]})
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from salt_like.evaluation.statistics import Floats
 MOST_BINS = 10
 JETS_PER_BIN = 600  # fewer leave too little background behind a cut
 
-Kind = Literal["momentum", "pseudorapidity", "number"]
+Kind = Literal["momentum", "pseudorapidity", "number", "pile-up"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def bins_of(values: Floats, kind: Kind, name: str, unit: str = "") -> Bins | Non
     inner = np.unique(np.quantile(finite, np.arange(1, number) / number, method="inverted_cdf"))
     inner = inner[inner > finite.min()]
     edges = np.array([finite.min(), *inner, finite.max()])
-    if kind == "number":
+    if kind in ("number", "pile-up") and (finite == np.floor(finite)).all():
         edges = np.array([finite.min() - 0.5, *(inner - 0.5), finite.max() + 0.5])
     of = np.where(known, np.searchsorted(inner, values, side="right"), -1)
     return Bins(kind, name, unit, tuple(edges.tolist()), of)

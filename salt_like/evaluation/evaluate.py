@@ -11,14 +11,15 @@ import numpy as np
 from salt_like.errors import UserError, nearest
 from salt_like.evaluation.curves import curve, scan
 from salt_like.evaluation.histogram import Histogram, edges_around, histogram
-from salt_like.evaluation.profiles import with_profiles
+from salt_like.evaluation.passes import evaluate_tasks
+from salt_like.evaluation.profiles import variables, with_profiles
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.reader import PredictionFile
 from salt_like.evaluation.rejection import apply
-from salt_like.evaluation.results import DiscriminantResult, Evaluation
+from salt_like.evaluation.results import DiscriminantResult, Evaluation, TaskResult
 from salt_like.evaluation.scores import Scores, scores
 from salt_like.evaluation.statistics import effective_entries
-from salt_like.evaluation.task_metrics import evaluate_task, prior_of
+from salt_like.evaluation.task_metrics import prior_of
 from salt_like.evaluation.working_points import EFFICIENCIES, Cuts, fixed, flat
 from salt_like.spec import Discriminant
 
@@ -38,8 +39,11 @@ def evaluate(path: Path, cuts: Cuts | None = None, ranges: Sequence[Range] = ())
     file = PredictionFile(path)
     used = make_cuts(path, ranges) if cuts is None else cuts
     check_cuts(used, file)
-    parts = tuple(_evaluate(file.within(one), used) for one in ranges)
-    return with_profiles(file, _evaluate(file, used, parts), ranges)
+    views = [file, *(file.within(one) for one in ranges)]
+    known = variables(file, ranges) if file.jets else []
+    whole, *others = evaluate_tasks(views, next((one for one in known if one.kind == "momentum"), None))
+    parts = tuple(_evaluate(view, used, tasks) for view, tasks in zip(views[1:], others, strict=True))
+    return with_profiles(file, _evaluate(file, used, whole, parts), known)
 
 
 def make_cuts(
@@ -118,7 +122,9 @@ def check_cuts(cuts: Cuts, file: PredictionFile) -> None:
             )
 
 
-def _evaluate(file: PredictionFile, cuts: Cuts, parts: tuple[Evaluation, ...] = ()) -> Evaluation:
+def _evaluate(
+    file: PredictionFile, cuts: Cuts, tasks: tuple[TaskResult, ...], parts: tuple[Evaluation, ...] = ()
+) -> Evaluation:
     contents = file.contents
     weights = file.weights()
     scored = {one.name: (one, scores(file, one)) for one in contents.spec.discriminants}
@@ -129,7 +135,7 @@ def _evaluate(file: PredictionFile, cuts: Cuts, parts: tuple[Evaluation, ...] = 
         contents.sources,
         file.jets,
         _ranges(file),
-        tuple(evaluate_task(file, task) for task in contents.tasks),
+        tasks,
         tuple(_discriminant(file, one, jets, cuts) for one, jets in scored.values() if jets is not None),
         contents.weight,
         float(file.jets) if weights is None else effective_entries(weights),

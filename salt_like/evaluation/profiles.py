@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
-from salt_like.evaluation.bins import Bins, Profile, TaskProfile, bins_of
-from salt_like.evaluation.contents import TaskRecord
+from salt_like.evaluation.bins import Bins, Profile, bins_of
 from salt_like.evaluation.ranges import MOMENTA, Range, field_of
 from salt_like.evaluation.reader import PredictionFile
 from salt_like.evaluation.rejection import Point, apply
 from salt_like.evaluation.results import DiscriminantResult, Evaluation
 from salt_like.evaluation.scores import Scores, scores
 from salt_like.evaluation.statistics import Floats
-from salt_like.evaluation.task_metrics import evaluate_task
 from salt_like.evaluation.working_points import WorkingPoint
 
+# fields that say how much pile-up there was, the first one that is there is taken
+PILEUP = ("actualInteractionsPerCrossing", "averageInteractionsPerCrossing", "n_pileup", "nPileup", "npu", "npv", "nPV")
 EFFICIENCY = 0.77  # of the working point that is shown in bins; the nearest one where there is none
 
 
-def with_profiles(file: PredictionFile, found: Evaluation, ranges: Sequence[Range] = ()) -> Evaluation:
-    """An evaluation with what one working point of each discriminant, regressions and vertices do in bins of the jets.
+def with_profiles(file: PredictionFile, found: Evaluation, known: Sequence[Bins]) -> Evaluation:
+    """An evaluation with what one working point of each discriminant does in bins of the jets.
 
     Args:
         file: The prediction file.
         found: Its evaluation.
-        ranges: Ranges of the jets; the first one says which field is the momentum, and its unit.
+        known: The bins.
     """
-    known = variables(file, ranges) if file.jets else []
-    tasks = tuple(
-        replace(result, profile=_task(file, task, known))
-        for result, task in zip(found.tasks, file.contents.tasks, strict=True)
-    )
-    discriminants = tuple(_discriminant(file, one, known) for one in found.discriminants)
-    return replace(found, tasks=tasks, discriminants=discriminants)
+    return replace(found, discriminants=tuple(_discriminant(file, one, known) for one in found.discriminants))
 
 
 def variables(file: PredictionFile, ranges: Sequence[Range] = ()) -> list[Bins]:
-    """Bins of the jets' momentum, of their absolute pseudorapidity and of the number of constituents of each stream.
+    """Bins of the jets' momentum, absolute pseudorapidity, number of constituents of each stream, and pile-up.
 
     Args:
         file: The prediction file.
@@ -60,6 +52,9 @@ def variables(file: PredictionFile, ranges: Sequence[Range] = ()) -> list[Bins]:
     for stream in file.contents.spec.streams:
         if not stream.is_global and stream.name in file.fields:
             made.append(bins_of(_numbers(file, stream.name), "number", stream.name))
+    pileup = next((name for name in PILEUP if name in file.jet_fields), None)
+    if pileup:
+        made.append(bins_of(file.columns([pileup])[pileup], "pile-up", pileup))
     return [one for one in made if one is not None]
 
 
@@ -101,13 +96,3 @@ def _points(made: WorkingPoint, jets: Scores, bins: Bins, at: Floats | None = No
         weights = None if jets.weights is None else jets.weights[inside]
         found += apply((made,), *given, weights, None if at is None else at[inside])
     return tuple(found)
-
-
-def _task(file: PredictionFile, task: TaskRecord, known: Sequence[Bins]) -> TaskProfile | None:
-    """Metrics in bins of the momentum; ``None`` for classifications, of which each range has more."""
-    bins = next((one for one in known if one.kind == "momentum"), None)
-    if bins is None or {output.kind for output in task.outputs} == {"probability"}:
-        return None
-    edges = (-math.inf, *bins.edges[1:-1], math.inf)
-    parts = [evaluate_task(file.within(Range(bins.field, low, high)), task) for low, high in pairwise(edges)]
-    return TaskProfile(bins, tuple(part.metrics for part in parts), tuple(part.by_class for part in parts))

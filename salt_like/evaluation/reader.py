@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from salt_like.data.events import event_hash
 from salt_like.errors import UserError, nearest
+from salt_like.evaluation.bins import Bins
 from salt_like.evaluation.contents import Contents
 from salt_like.evaluation.ranges import Range
 from salt_like.evaluation.statistics import Floats
@@ -95,6 +98,15 @@ class PredictionFile:
         view._inside = wanted.contains(self._columns([wanted.field])[wanted.field])
         view.jets = int(view._inside.sum())
         return view
+
+    def in_bins(self, bins: Bins) -> list[PredictionFile]:
+        """The jets of each bin; the outer ones are open.
+
+        Args:
+            bins: Bins of a field of the jets.
+        """
+        edges = (-math.inf, *bins.edges[1:-1], math.inf)
+        return [self.within(Range(bins.field, low, high)) for low, high in pairwise(edges)]
 
     def columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Columns of the global stream, ``(N,)`` each."""
@@ -179,6 +191,11 @@ class PredictionFile:
     def column_of(self, label: Label) -> str:
         """Column that holds a label: under its key where a map or a condition made it, else the source's field."""
         return label.key if label.key in self.fields[label.stream] else label.name
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """True for the jets of the file that are in the range, ``(jets of the whole file,)``."""
+        return np.ones(self._all, bool) if self._inside is None else self._inside
 
     @property
     def jet_fields(self) -> tuple[str, ...]:

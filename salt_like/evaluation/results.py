@@ -32,7 +32,9 @@ class TaskResult:
         classes: Class names of a classification.
         confusion: Sum of the weights by true (rows) and most probable (columns) class, ``(C, C)``.
         residuals: Label → distribution of value - target of a regression.
-        profile: The metrics in bins of the jets' momentum, of regressions and vertices.
+        pulls: Label → distribution of (value - target)/deviation of one that says its deviation.
+        profile: In bins of the jets' momentum, the metrics of regressions and vertices, and efficiency, purity and
+            fake rate of each class of constituents.
         calibration: Of a classification: as predicted and, of jets, for the class fractions of the sample.
         temperature: Temperature of the probabilities.
         given: Whether the class fractions were given by the user, rather than by class weights.
@@ -52,6 +54,7 @@ class TaskResult:
     calibration: tuple[Calibration, ...] = ()
     temperature: float = 1.0
     given: bool = False
+    pulls: Mapping[str, Histogram] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ def _task(one: TaskResult) -> dict[str, Any]:
         "by_class": {name: [metric.plain() for metric in metrics] for name, metrics in one.by_class.items()},
         "confusion": {"classes": list(one.classes), "sums": plain(one.confusion)} if one.classes else None,
         "residuals": {name: drawn.plain() for name, drawn in one.residuals.items()},
+        "pulls": {name: drawn.plain() for name, drawn in one.pulls.items()},
         "profile": one.profile.plain() if one.profile else None,
         "calibration": [found.plain() for found in one.calibration],
         "temperature": one.temperature,

@@ -10,33 +10,31 @@ from numpy.typing import NDArray
 
 from salt_like.evaluation.calibrated import of_jets
 from salt_like.evaluation.calibration import Calibration
-from salt_like.evaluation.classification import ClassificationSums, classify, confusion_of
+from salt_like.evaluation.classification import classify, confusion_of
 from salt_like.evaluation.contents import TaskRecord
 from salt_like.evaluation.histogram import Histogram, edges_around, histogram
 from salt_like.evaluation.metric import Metric
-from salt_like.evaluation.reader import GROUPS, Constituents, PredictionFile, decode
+from salt_like.evaluation.reader import Constituents, PredictionFile, decode
 from salt_like.evaluation.regression import regress
 from salt_like.evaluation.results import TaskResult
 from salt_like.evaluation.statistics import Floats
-from salt_like.evaluation.vertexing import Tracks, VertexSums
+from salt_like.evaluation.vertexing import Tracks
 from salt_like.spec import Label, Output
 
 HEAVY = ("fromB", "fromBC", "fromC")
 PRIMARY = "primary"
+PULLS = np.linspace(-5.0, 5.0, 51)  # edges of their distribution
 
 
-def evaluate_task(file: PredictionFile, task: TaskRecord) -> TaskResult:
-    """Metrics of one task.
+def evaluate_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
+    """Metrics of a task of the jets.
 
     Args:
         file: The prediction file, or its jets in a range.
         task: One of its tasks.
     """
-    is_global = file.contents.spec.stream(task.stream).is_global
-    kinds = {output.kind for output in task.outputs}
-    if kinds == {"probability"}:
-        return _classified_jets(file, task) if is_global else _classified_constituents(file, task)
-    return _vertices(file, task) if kinds == {"index"} else _regressed(file, task, is_global)
+    is_classification = {output.kind for output in task.outputs} == {"probability"}
+    return _classified_jets(file, task) if is_classification else _regressed_jets(file, task)
 
 
 def label_of(file: PredictionFile, task: TaskRecord, kind: str) -> Label:
@@ -45,7 +43,8 @@ def label_of(file: PredictionFile, task: TaskRecord, kind: str) -> Label:
     return next(label for label in labels if label.kind == kind)
 
 
-def _names(file: PredictionFile, outputs: Iterable[Output]) -> list[str]:
+def names_of(file: PredictionFile, outputs: Iterable[Output]) -> list[str]:
+    """Columns of outputs."""
     return [output.column(file.contents.model) for output in outputs]
 
 
@@ -54,7 +53,7 @@ def prior_of(task: TaskRecord, classes: Sequence[str]) -> dict[str, float]:
     return dict(zip(classes, task.prior, strict=True)) if task.prior else {}
 
 
-def _classified(
+def classified(
     task: TaskRecord,
     label: Label,
     entries: Sequence[int],
@@ -62,6 +61,16 @@ def _classified(
     confusion: Floats,
     calibrations: Iterable[Calibration],
 ) -> TaskResult:
+    """The result of a classification.
+
+    Args:
+        task: The task.
+        label: Its label.
+        entries: Labelled rows of each class.
+        metrics: The metrics.
+        confusion: Sum of the weights by true (rows) and most probable (columns) class, ``(C, C)``.
+        calibrations: How well probabilities are calibrated.
+    """
     absent = tuple(name for name, number in zip(label.classes, entries, strict=True) if number == 0)
     return TaskResult(
         task.name,
@@ -78,67 +87,69 @@ def _classified(
     )
 
 
-def _trivial(task: TaskRecord, label: Label) -> tuple[tuple[float, ...], str]:
+def trivial(task: TaskRecord, label: Label) -> tuple[tuple[float, ...], str]:
     """The class fractions that a trivial prediction says, and what they are called."""
     return (task.prior, "given prior") if task.given else (label.prior, "training prior")
 
 
 def _classified_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
     label = label_of(file, task, "class")
-    names = _names(file, task.outputs)
+    names = names_of(file, task.outputs)
     columns = file.columns([*names, file.column_of(label)])
     labels = decode(label, columns[file.column_of(label)])
     probabilities = np.stack([columns[name] for name in names], 1)
     entries = np.bincount(labels[labels >= 0], minlength=len(label.classes))
-    prior, named = _trivial(task, label)
+    prior, named = trivial(task, label)
     weights = file.weights()
     metrics = classify(probabilities, labels, label.classes, prior, weights, named)
     confusion = confusion_of(probabilities, labels, weights)
     calibrations = of_jets(file, task, label, probabilities, labels)
-    return _classified(task, label, entries.tolist(), metrics, confusion, calibrations)
+    return classified(task, label, entries.tolist(), metrics, confusion, calibrations)
 
 
-def _classified_constituents(file: PredictionFile, task: TaskRecord) -> TaskResult:
-    label = label_of(file, task, "class")
-    names = _names(file, task.outputs)
-    prior, named = _trivial(task, label)
-    sums = ClassificationSums(label.classes, prior, GROUPS, named)
-    entries = np.zeros(len(label.classes), np.int64)
-    for part in file.constituents(task.stream):
-        labels = decode(label, part.fields[file.column_of(label)])
-        probabilities = np.stack([part.fields[name] for name in names], 1)
-        sums.add(probabilities, labels, part.group[part.jet], part.weights)
-        entries += np.bincount(labels[labels >= 0], minlength=len(entries))
-    assumed, fractions = task.assumes(label)
-    found = sums.reliability.merged().result(assumed, fractions)
-    calibrations = () if found is None else (found,)
-    return _classified(task, label, entries.tolist(), sums.metrics(), sums.confusion.sum(0), calibrations)
-
-
-def _regressed(file: PredictionFile, task: TaskRecord, is_global: bool) -> TaskResult:
-    read = (file.contents.spec.label(task.stream, key) for key in task.labels)
-    labels = {label.name: label for label in read if label.kind == "real"}
-    columns = [*_names(file, task.outputs), *(file.column_of(label) for label in labels.values())]
+def _regressed_jets(file: PredictionFile, task: TaskRecord) -> TaskResult:
+    labels = real_labels(file, task)
     flavours = file.flavours()
-    if is_global:
-        values, weights = file.columns(columns), file.weights()
-        of_class = flavours[1] if flavours else None
-    else:
-        parts = list(file.constituents(task.stream, columns))
-        values = {name: np.concatenate([part.fields[name] for part in parts]) for name in columns}
-        known = [part.weights for part in parts if part.weights is not None]
-        weights = np.concatenate(known) if known else None
-        of_class = np.concatenate([flavours[1][part.rows][part.jet] for part in parts]) if flavours else None
+    values = file.columns([*names_of(file, task.outputs), *(file.column_of(label) for label in labels.values())])
+    return regressed(file, task, values, file.weights(), flavours)
+
+
+def real_labels(file: PredictionFile, task: TaskRecord) -> dict[str, Label]:
+    """What a regression predicts, by name."""
+    read = (file.contents.spec.label(task.stream, key) for key in task.labels)
+    return {label.name: label for label in read if label.kind == "real"}
+
+
+def regressed(
+    file: PredictionFile,
+    task: TaskRecord,
+    values: Mapping[str, NDArray[np.generic]],
+    weights: Floats | None,
+    flavours: tuple[Sequence[str], NDArray[np.integer]] | None,
+) -> TaskResult:
+    """Metrics of a regression.
+
+    Args:
+        file: The prediction file.
+        task: The regression.
+        values: Its columns and those of its labels, ``(n,)`` each.
+        weights: ``(n,)``, ``None`` for 1.
+        flavours: Classes of the jets and that of the jet of each row, ``(n,)``; ``None`` where they are not known.
+    """
+    labels = real_labels(file, task)
     metrics, entries = _regressions(file, task, labels, values, weights)
     by_class = {}
-    for index, name in enumerate(flavours[0] if flavours else ()):
+    names, of_class = flavours or ((), np.zeros(0, np.int64))
+    for index, name in enumerate(names):
         chosen = of_class == index
         some = {column: one[chosen] for column, one in values.items()}
         found, _ = _regressions(file, task, labels, some, None if weights is None else weights[chosen])
         if found:
             by_class[name] = tuple(found)
-    residuals = _residuals(file, task, labels, values, weights)
-    return TaskResult(task.name, task.stream, entries, tuple(metrics), by_class=by_class, residuals=residuals)
+    residuals, pulls = _distributions(file, task, labels, values, weights)
+    return TaskResult(
+        task.name, task.stream, entries, tuple(metrics), by_class=by_class, residuals=residuals, pulls=pulls
+    )
 
 
 def _regressions(
@@ -169,35 +180,34 @@ def _regressions(
     return metrics, entries
 
 
-def _residuals(
+def _distributions(
     file: PredictionFile,
     task: TaskRecord,
     labels: Mapping[str, Label],
     values: Mapping[str, NDArray[np.generic]],
     weights: Floats | None,
-) -> dict[str, Histogram]:
-    """Distribution of value - target of all values that a task says."""
-    found = {}
+) -> tuple[dict[str, Histogram], dict[str, Histogram]]:
+    """Distribution of value - target of all values that a task says, and of the pulls where it says a deviation."""
+    residuals, pulls = {}, {}
     for output in task.outputs:
-        if output.kind == "value" and output.field in labels:
-            targets = values[file.column_of(labels[output.field])].astype(np.float64)
-            used = np.isfinite(targets)
-            differences = values[output.column(file.contents.model)][used].astype(np.float64) - targets[used]
-            drawn = histogram(differences, edges_around(differences), None if weights is None else weights[used])
-            if drawn is not None:
-                found[output.field] = drawn
-    return found
-
-
-def _vertices(file: PredictionFile, task: TaskRecord) -> TaskResult:
-    flavours = file.flavours()
-    sums, entries = VertexSums(GROUPS, flavours[0] if flavours else ()), 0
-    for part, tracks, found in vertexed(file, task):
-        of_class = flavours[1][part.rows] if flavours else None
-        sums.add(tracks, found, part.group, part.jet_weights, of_class)
-        entries += len(found)
-    metrics = tuple(sums.metrics()) if entries else ()
-    return TaskResult(task.name, task.stream, entries, metrics, by_class=sums.by_class() if entries else {})
+        if output.kind != "value" or output.field not in labels:
+            continue
+        column = output.column(file.contents.model)
+        targets = values[file.column_of(labels[output.field])].astype(np.float64)
+        used = np.isfinite(targets)
+        some = None if weights is None else weights[used]
+        differences = values[column][used].astype(np.float64) - targets[used]
+        drawn = histogram(differences, edges_around(differences), some)
+        if drawn is None:
+            continue
+        residuals[output.field] = drawn
+        if f"{column}_stddev" in values:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratios = differences / values[f"{column}_stddev"][used].astype(np.float64)
+            pull = histogram(ratios, PULLS, some)
+            if pull is not None:
+                pulls[output.field] = pull
+    return residuals, pulls
 
 
 def vertexed(file: PredictionFile, task: TaskRecord) -> Iterator[tuple[Constituents, Tracks, NDArray[np.int64]]]:
@@ -207,19 +217,30 @@ def vertexed(file: PredictionFile, task: TaskRecord) -> Iterator[tuple[Constitue
         file: The prediction file.
         task: A task that finds vertices.
     """
-    label = label_of(file, task, "index")
-    (column,) = _names(file, task.outputs)
-    origin = _origin(file, task.stream)
     for part in file.constituents(task.stream):
-        truth = part.fields[file.column_of(label)].astype(np.int64)
-        heavy, primary = np.ones(len(truth), bool), None
-        if origin is not None:
-            classes = decode(origin[0], part.fields[file.column_of(origin[0])])
-            heavy = np.isin(classes, [i for i, name in enumerate(origin[0].classes) if name in HEAVY])
-            if origin[1]:
-                said = np.stack([part.fields[name] for name in origin[1]], 1).argmax(1)
-                primary = said == origin[0].classes.index(PRIMARY)
-        yield part, Tracks(part.jet, truth, heavy, primary, len(part.group)), part.fields[column].astype(np.int64)
+        yield part, *vertices_of(file, task, part)
+
+
+def vertices_of(file: PredictionFile, task: TaskRecord, part: Constituents) -> tuple[Tracks, NDArray[np.int64]]:
+    """The true vertices of some constituents, and the vertices that a task says, ``(T,)``.
+
+    Args:
+        file: The prediction file.
+        task: A task that finds vertices.
+        part: The constituents.
+    """
+    label = label_of(file, task, "index")
+    (column,) = names_of(file, task.outputs)
+    origin = _origin(file, task.stream)
+    truth = part.fields[file.column_of(label)].astype(np.int64)
+    heavy, primary = np.ones(len(truth), bool), None
+    if origin is not None:
+        classes = decode(origin[0], part.fields[file.column_of(origin[0])])
+        heavy = np.isin(classes, [i for i, name in enumerate(origin[0].classes) if name in HEAVY])
+        if origin[1]:
+            said = np.stack([part.fields[name] for name in origin[1]], 1).argmax(1)
+            primary = said == origin[0].classes.index(PRIMARY)
+    return Tracks(part.jet, truth, heavy, primary, len(part.group)), part.fields[column].astype(np.int64)
 
 
 def knows_origin(file: PredictionFile, stream: str) -> bool:
@@ -234,6 +255,6 @@ def _origin(file: PredictionFile, stream: str) -> tuple[Label, list[str]] | None
         if known and label.where is None and file.column_of(label) in file.fields[stream]:
             for task in file.contents.tasks:
                 if task.stream == stream and tuple(output.of_class for output in task.outputs) == label.classes:
-                    return label, _names(file, task.outputs)
+                    return label, names_of(file, task.outputs)
             return label, []
     return None

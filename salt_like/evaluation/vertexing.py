@@ -99,6 +99,17 @@ def count(tracks: Tracks, found: Integers) -> Floats:
     return counts
 
 
+def count_all(tracks: Tracks, found: Integers) -> dict[str, Floats]:
+    """What `count` says of a prediction, as ``found``, and of each trivial one.
+
+    Args:
+        tracks: The constituents and their truth.
+        found: Predicted vertex index, ``(T,)``; negative for none.
+    """
+    groupings = (found, np.zeros_like(found), np.full_like(found, -1, dtype=np.int64), tracks.truth)
+    return {name: count(tracks, one) for name, one in zip(("found", *TRIVIAL), groupings, strict=True)}
+
+
 @dataclass(frozen=True)
 class _Groups:
     """Constituents put into numbered groups: `of` is the group of each (-1 for none), `jet` the jet of each group."""
@@ -185,14 +196,29 @@ class VertexSums:
             weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
             of_class: Class of each jet, ``(jets,)``, negative for none.
         """
-        groupings = (found, np.zeros_like(found), np.full_like(found, -1, dtype=np.int64), tracks.truth)
-        for name, index in zip(self.sums, groupings, strict=True):
-            counts = count(tracks, index)
-            counts = counts if weights is None else counts * weights[:, None]
-            np.add.at(self.sums[name], group, counts)
+        self.add_counts(count_all(tracks, found), group, weights, of_class)
+
+    def add_counts(
+        self,
+        counts: Mapping[str, Floats],
+        group: Integers,
+        weights: Floats | None = None,
+        of_class: Integers | None = None,
+    ) -> None:
+        """Add some jets that were counted before.
+
+        Args:
+            counts: What `count_all` returned, or some of its rows.
+            group: Group of each jet, ``(jets,)``.
+            weights: Weight of each jet, ``(jets,)``; ``None`` for 1.
+            of_class: Class of each jet, ``(jets,)``, negative for none.
+        """
+        for name, some in counts.items():
+            weighted = some if weights is None else some * weights[:, None]
+            np.add.at(self.sums[name], group, weighted)
             if of_class is not None:
                 known = of_class >= 0
-                np.add.at(self.class_sums[name], (of_class[known], group[known]), counts[known])
+                np.add.at(self.class_sums[name], (of_class[known], group[known]), weighted[known])
 
     def metrics(self) -> list[Metric]:
         """The metrics of everything added, each once for every grouping that it is compared with."""

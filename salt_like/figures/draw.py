@@ -99,5 +99,5 @@ def _of_tasks(whole: Part) -> Iterator[tuple[str, Callable[[], Figure]]]:
             yield f"calibration_{name}", partial(calibration, whole, name)
         for label in one["residuals"]:
             yield f"residuals_{name}_{label}", partial(regression, whole, name, label)
-        if one["profile"] and not one["residuals"] and one["metrics"]:
+        if one["profile"] and not one["residuals"] and not one["confusion"] and one["metrics"]:
             yield f"vertices_{name}", partial(vertices, whole, name)

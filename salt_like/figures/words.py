@@ -30,6 +30,7 @@ OTHERS = (SKY, VERMILION, GREY, YELLOW, "#444444", "#7F4F24")  # colours of clas
 TAGGERS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION)
 TAGGER_LINES: tuple[Any, ...] = ("solid", DASHED, DASH_DOTTED, DOTTED)
 GEV = {"MeV": 1e-3, "GeV": 1.0, "TeV": 1e3}
+PILEUP = {"n_pileup": "number of pile-up collisions", "npv": "number of vertices", "nPV": "number of vertices"}
 MOMENTA = ("pt", "pT", "jet_pt", "pt_btagJes")
 
 
@@ -81,12 +82,14 @@ def variable(kind: str, field: str, unit: str) -> tuple[str, float]:
     """What stands at an axis, and what the file's values are multiplied by.
 
     Args:
-        kind: ``momentum``, ``pseudorapidity`` or ``number``.
+        kind: ``momentum``, ``pseudorapidity``, ``number`` or ``pile-up``.
         field: The variable.
         unit: Its unit.
     """
     if kind == "number":
         return f"number of {field}", 1.0
+    if kind == "pile-up":
+        return PILEUP.get(field, f"pile-up ({field})"), 1.0
     if kind == "pseudorapidity":
         return "jet |η|", 1.0
     return ("jet pT [GeV]", GEV[unit]) if unit in GEV else (with_unit(field, unit), 1.0)

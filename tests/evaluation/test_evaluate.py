@@ -460,6 +460,10 @@ def test_confusion_residuals_and_distributions_are_those_of_the_metrics(tmp_path
     drawn = task.residuals["mass"]
     expected, _ = np.histogram(difference, drawn.edges, weights=weights[has])
     assert drawn.shares == pytest.approx(expected / weights[has].sum())
+    pulls = task.pulls["mass"]
+    expected, _ = np.histogram(difference / jets["m_mass_stddev"][has], pulls.edges, weights=weights[has])
+    assert pulls.edges == pytest.approx(np.linspace(-5, 5, 51))
+    assert pulls.shares == pytest.approx(expected / weights[has].sum())
     (result,) = found.discriminants
     p = {name: jets[f"m_p{name}"].astype(float) for name in FLAVOURS}
     values = np.log(p["bjets"] / (0.2 * p["cjets"] + 0.8 * p["ujets"]))

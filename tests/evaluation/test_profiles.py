@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prediction_files import FLAVOURS, RANGES, N, arrays, contents, file
+from prediction_files import FLAVOURS, ORIGINS, RANGES, N, arrays, contents, file
 
 from salt_like.evaluation import bins, profiles, working_points
 from salt_like.evaluation.bins import bins_of
@@ -112,7 +112,6 @@ def test_regressions_and_vertices_in_bins_are_those_of_a_range(tmp_path: Path) -
     found = evaluate(file(tmp_path / "a.h5", content), ranges=RANGES)
     profiles = {one.task: one.profile for one in found.tasks}
     assert profiles["flavour"] is None
-    assert profiles["origin"] is None
     edges = profiles["mass"].bins.edges
     low, high = edges[1], edges[2]
     part = evaluate(tmp_path / "a.h5", ranges=[Range("pt", low, high)]).parts[0]
@@ -143,3 +142,38 @@ def test_pseudorapidity_goes_with_the_momentum(tmp_path: Path) -> None:
     assert found["pseudorapidity"].field == "eta_btagJes"
     assert found["pseudorapidity"].edges[0] >= 0
     assert found["pseudorapidity"].edges[-1] == pytest.approx(2)
+
+
+def test_classes_of_constituents_in_bins_are_those_of_a_loop(tmp_path: Path) -> None:
+    content = arrays()
+    found = evaluate(file(tmp_path / "a.h5", content), ranges=RANGES)
+    (profile,) = (one.profile for one in found.tasks if one.task == "origin")
+    assert len(profile.metrics) == len(profile.bins) > 2
+    jets, tracks = content["jets"], content["tracks"]
+    low, high = profile.bins.edges[1:3]
+    inside = (jets["pt"] >= low) & (jets["pt"] < high)
+    some = tracks[inside][tracks["valid"][inside]]
+    some = some[(some["origin"] >= 0) & (some["origin"] != ORIGINS.index("fromC"))]  # ignored by the label
+    said = np.stack([some[f"m_p{name}"] for name in ORIGINS], 1).argmax(1)
+    of = {metric.name: metric.value for metric in profile.metrics[1]}
+    for index, name in enumerate(ORIGINS[:3]):
+        is_true, is_said = some["origin"] == index, said == index
+        assert of[f"efficiency of {name}"] == pytest.approx((is_true & is_said).sum() / is_true.sum())
+        assert of[f"purity of {name}"] == pytest.approx((is_true & is_said).sum() / is_said.sum())
+        assert of[f"fake rate of {name}"] == pytest.approx((~is_true & is_said).sum() / (~is_true).sum())
+    assert "efficiency of fromC" not in of  # none of them is labelled
+
+
+def test_pile_up_is_a_variable_where_the_file_says_it(tmp_path: Path) -> None:
+    content = arrays()
+    jets = content["jets"]
+    extended = np.zeros(N, [*jets.dtype.descr, ("n_pileup", "i4")])
+    for name in jets.dtype.names:
+        extended[name] = jets[name]
+    extended["n_pileup"] = np.arange(N) % 7
+    path = file(tmp_path / "a.h5", {**content, "jets": extended})
+    found = evaluate(path, ranges=RANGES).discriminants[0].profiles[-1]
+    assert (found.bins.kind, found.bins.field) == ("pile-up", "n_pileup")
+    assert found.bins.edges[0] == -0.5  # whole numbers stand in the middle of their bin
+    assert found.bins.edges[-1] == 6.5
+    assert sum(found.bins.plain()["jets"]) == N
