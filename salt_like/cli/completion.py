@@ -13,8 +13,8 @@ from salt_like.cli.configuration import LINKED
 from salt_like.cli.main import COMMANDS
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_ACTIONS = {"cache": ["list", "clear"], "completion": ["bash", "zsh"]}
-_WITH_KEYS = ("fit", "inspect", "bench")
+_ACTIONS = {"cache": ["list", "clear"], "completion": ["bash", "zsh"], "baseline": ["xgboost"]}
+_WITH_KEYS = ("fit", "baseline", "inspect", "bench")
 _SOME_KEYS = {"test": ["data.test", "data.num_test"], "calibrate": ["data.val", "data.num_val"]}
 _SHARED = {"add_common", "add_calibration"}  # declare options for several commands; the first calls the second
 
@@ -79,7 +79,7 @@ def script() -> str:
 def words(command: str) -> list[str]:
     """What can follow a command: its options, actions, shipped configurations and keys."""
     found = [*options(command), "--help", "--debug", *_ACTIONS.get(command, [])]
-    if command in {"inspect", "bench"}:
+    if command in {"inspect", "bench", "baseline"}:
         found += shipped.names()
     return found + [f"--{key}=" for key in (keys() if command in _WITH_KEYS else _SOME_KEYS.get(command, []))]
 

@@ -17,6 +17,7 @@ from salt_like.version import __version__
 
 COMMANDS = {
     "fit": "train a tagger from a configuration",
+    "baseline": "boosted trees on the data of a configuration, beside its network",
     "calibrate": "temperatures of a run's probabilities, from its validation data",
     "test": "metrics and predictions of a run on a labelled file",
     "predict": "predictions of a run on any file",

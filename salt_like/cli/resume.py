@@ -29,7 +29,7 @@ class Resumed:
         path: The checkpoint.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: It cannot be read, or holds no network.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,6 +37,8 @@ class Resumed:
 
         self.path = path
         self.saved: Saved = checkpoint.read(path)
+        if "trees" in self.saved.config:
+            raise UserError(f"boosted trees are not continued: {path}\ntrain new ones: train baseline xgboost CONFIG")
 
     @property
     def spec(self) -> DataSpec:

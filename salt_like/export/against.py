@@ -141,14 +141,13 @@ def tagger_of_bundle(folder: Path, manifest: Manifest) -> LoadedTagger:
     spec = DataSpec.from_dict(json.loads((folder / "spec.json").read_text(encoding="utf-8")))
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     path = folder / "weights.safetensors"
-    model = checkpoint.build(config["name"], spec, config["model"])
     try:
-        model.deployed.load_state_dict(load_file(path))
+        state = checkpoint.state(spec, config, load_file(path))
     except RuntimeError as error:
         first = str(error).splitlines()[0]
         raise UserError(f"the weights of the bundle do not fit its configuration: {path}\nfound: {first}") from error
     data = {"inputs": config.get("inputs")}
-    saved = checkpoint.Saved(config["name"], spec, config["model"], data, model.state_dict(), 0, path)
+    saved = checkpoint.Saved(config["name"], spec, config["model"], data, state, 0, path)
     tasks = manifest["tasks"]
     temperatures = {name: one["temperature"] for name, one in tasks.items() if one["temperature"] != 1}
     prior = {name: one["class_fractions"] for name, one in tasks.items() if one.get("assumed") == "given"}

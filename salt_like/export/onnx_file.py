@@ -15,6 +15,7 @@ from torch import Tensor
 from salt_like.errors import UserError
 from salt_like.export.graph import Graph
 from salt_like.export.interface import GraphInput, Interface
+from salt_like.trees.ensemble import DOMAIN, NODE, ensembles
 
 OPSET, IR_VERSION = 18, 8
 OLDEST_RUNTIME = "1.17.0"  # the oldest that the files are tried on, see the documentation
@@ -55,7 +56,9 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str]) -> bytes:
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"an operation of the model has no ONNX form\nfound: {first.strip()[:300]}") from error
     assert program is not None
-    return _finished(program.model_proto, interface, metadata)
+    model = program.model_proto
+    _plant(model, graph)
+    return _finished(model, interface, metadata)
 
 
 def operators(model: bytes) -> dict[str, int]:
@@ -63,6 +66,16 @@ def operators(model: bytes) -> dict[str, int]:
     import onnx
 
     return dict(sorted(Counter(node.op_type for node in onnx.load_from_string(model).graph.node).items()))
+
+
+def _plant(model, graph: Graph) -> None:  # type: ignore[no-untyped-def]
+    """Put boosted trees into the operators that stand for them."""
+    from onnx.helper import make_attribute
+
+    nodes = [node for node in model.graph.node if (node.domain, node.op_type) == (DOMAIN, NODE)]
+    if nodes:
+        for node, trees in zip(nodes, ensembles(graph), strict=True):
+            node.attribute.extend(make_attribute(name, value) for name, value in trees.attributes().items())
 
 
 def _example(one: GraphInput, interface: Interface, number: int) -> Tensor:

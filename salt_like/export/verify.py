@@ -35,7 +35,7 @@ except ImportError as missing:
 
 FORMAT, SCHEMA_VERSION = "salt-like bundle", 1
 SUMS, MANIFEST, GOLDEN, METADATA = "SHA256SUMS", "manifest.json", "golden.h5", "salt_like"
-DOMAINS = {"", "ai.onnx"}  # names of the operators that ONNX itself defines
+DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}  # names of the operators that ONNX itself defines
 SMALLEST = 1e-30  # probabilities below have logarithms that say nothing
 ON_THE_CUT = 1e-5  # cuts are values of jets: what is so near may fall on either side
 PAIRS = 200_000  # of constituents in a batch, which are what needs memory

@@ -49,10 +49,10 @@ class LoadedTagger(ReadyTagger):
         self.data = saved.data
         self.fingerprint = fingerprint(saved)
         self.device: torch.device = _device(device)
-        tagger = checkpoint.restore(saved).deployed
+        tagger = checkpoint.deployed(saved)
         if temperatures or prior:
             saved = replace(saved, config=adjusted(tagger, saved.config, temperatures or {}, prior or {}))
-            tagger = checkpoint.restore(saved).deployed
+            tagger = checkpoint.deployed(saved)
         self.config = saved.config
         self.tagger = tagger.to(self.device).eval()
         self.outputs = self.tagger.outputs

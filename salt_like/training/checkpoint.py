@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ from torch import Tensor
 
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec
+from salt_like.tagger import Tagger
 from salt_like.training.module import Model
+from salt_like.trees import tagger as trees
+
+TAGGER = "tagger."  # before the names of the weights of a tagger that has nothing of a training around it
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,39 @@ def build(name: str, spec: DataSpec, config: dict[str, Any]) -> Model:
         warnings.simplefilter("ignore")
         arguments = parser.instantiate_classes(parser.parse_object({"model": given})).model
     return Model(spec=spec, name=name, **vars(arguments))
+
+
+def deployed(saved: Saved) -> Tagger:
+    """The tagger of a checkpoint, a network or trees, with its weights, in evaluation mode.
+
+    Raises:
+        UserError: Weights and configuration do not belong together.
+    """
+    if trees.KEY not in saved.config:
+        return restore(saved).deployed
+    tagger = trees.described(saved.spec, saved.config)
+    own = {key.removeprefix(TAGGER): value for key, value in saved.state_dict.items()}
+    _check_shapes(tagger.state_dict(), replace(saved, state_dict=own))
+    tagger.load_state_dict(own)
+    return tagger.eval()
+
+
+def state(spec: DataSpec, config: dict[str, Any], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state that a checkpoint would hold, from the weights of its deployed tagger.
+
+    Args:
+        spec: Description of the data.
+        config: ``name`` and ``model`` of the configuration.
+        weights: Name → weight.
+
+    Raises:
+        RuntimeError: They are not those of this tagger.
+    """
+    if trees.KEY in config["model"]:
+        return {f"{TAGGER}{key}": value for key, value in weights.items()}
+    model = build(config["name"], spec, config["model"])
+    model.deployed.load_state_dict(weights)
+    return model.state_dict()
 
 
 def restore(saved: Saved) -> Model:

@@ -1,0 +1,1 @@
+"""Boosted trees on summary features of the jets: the baseline beside every network."""
