@@ -6,10 +6,30 @@ import hashlib
 import json
 from pathlib import Path
 
-JETS = {"name": "jets", "stream": "jets", "dtype": "float32", "shape": ["jets", 2]}
-TRACKS = {"name": "tracks", "stream": "tracks", "dtype": "float32", "shape": ["jets", "tracks", 19]}
+
+def _input(stream: str, shape: list[object]) -> dict:
+    names = [f"variable {number}" for number in range(int(str(shape[-1])))]
+    variables = [{"name": name, "unit": "", "smallest": 0, "largest": 1, "not_measured": None} for name in names]
+    return {"name": stream, "stream": stream, "dtype": "float32", "shape": shape, "variables": variables}
+
+
+JETS = _input("jets", ["jets", 2])
+TRACKS = _input("tracks", ["jets", "tracks", 19])
 VALID = {"name": "tracks_valid", "stream": "tracks", "dtype": "bool", "shape": ["jets", "tracks"]}
-OUTPUT = {"name": "GN2_pb", "stream": "jets", "dtype": "float32", "shape": ["jets"]}
+OUTPUT = {
+    "name": "GN2_pb",
+    "stream": "jets",
+    "dtype": "float32",
+    "shape": ["jets"],
+    "kind": "probability",
+    "unit": "",
+    "class": "bjets",
+    "classes": [],
+    "column": "GN2_pb",
+    "meaning": "probability of bjets",
+    "tolerance": {"absolute": 1e-5, "relative": 1e-5, "logarithm": 1e-4},
+}
+GRAPH = {"file": "model.onnx", "opset": 18, "ir_version": 8, "operators": {"Add": 1}, "oldest_runtime": "1.17.0"}
 
 
 def made_bundle(folder: Path, graph: str = "graph", outputs: tuple[dict, ...] = (OUTPUT,), **more: object) -> Path:
@@ -25,10 +45,17 @@ def made_bundle(folder: Path, graph: str = "graph", outputs: tuple[dict, ...] = 
     content = {
         "format": "salt-like bundle",
         "schema_version": 1,
+        "package_version": "0.1.0",
         "model": "GN2",
         "profile": "batched",
         "inputs": [JETS, TRACKS, VALID],
         "outputs": list(outputs),
+        "graph": GRAPH,
+        "tasks": {},
+        "discriminants": {},
+        "working_points": [],
+        "golden": {"jets": 200, "edge_cases": 0},
+        "provenance": {"run": "run", "checkpoint": "best.ckpt"},
         **more,
     }
     (folder / "manifest.json").write_text(json.dumps(content))

@@ -70,11 +70,11 @@ def main(arguments: list[str]) -> int:
     what, target = options.places[0], Path(options.places[1]).expanduser().absolute()
     if options.to is not None:
         return _move(what, target, options)
-    from salt_like.export.copying import read_bundle
+    from salt_like.export.copying import read_checked
     from salt_like.export.store import make_store
     from salt_like.export.store_index import check_names
 
-    bundle = read_bundle(Path(what).expanduser().absolute())
+    bundle = read_checked(Path(what).expanduser().absolute())
     check_names(options.name or str(bundle.manifest.get("model")), tuple(options.alias))
     store = make_store(target, options.layout)
     done = store.put(bundle, options.name, options.version, options.alias)

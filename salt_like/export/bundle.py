@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 from safetensors.torch import save_file
 
+from salt_like.bundle import SUMS, sums_text
 from salt_like.data.columns import Columns
 from salt_like.errors import UserError
 from salt_like.export import card, verify
@@ -29,7 +29,6 @@ from salt_like.export.replay import Replay
 from salt_like.export.session import open_session
 from salt_like.loading.tagger import LoadedTagger
 
-SUMS = "SHA256SUMS"
 VERIFIER = Path(verify.__file__)
 CPP = [Path(__file__).parent / "cpp" / name for name in ("tagger_session.hpp", "check.cpp", "CMakeLists.txt")]
 Report = Callable[[str], None]
@@ -124,11 +123,9 @@ def refuse_existing(folder: Path) -> None:
 
 def write_sums(folder: Path) -> None:
     """Write the hashes of all files of a bundle, as `sha256sum -c` reads them."""
-    lines = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != SUMS:
-            lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n")
-    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != SUMS]
+    sums = {path.relative_to(folder).as_posix(): verify.hash_of(path) for path in files}
+    (folder / SUMS).write_text(sums_text(sums), encoding="utf-8")
 
 
 def _facts(golden: Golden, sources: Sources, found: Mapping[str, int] | None = None) -> Facts:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from salt_like.atomic import write_atomically
-from salt_like.bundle import SUMS
-from salt_like.errors import UserError
+from salt_like.bundle import SUMS, read_sums, sums_text
 
 NUMBERS, CARD = "latency.json", "README.md"
 HEADING, BEFORE = "## Latency", "## Limits"
@@ -31,12 +30,14 @@ def write_latency(folder: Path, content: Mapping[str, Any]) -> None:
     Raises:
         UserError: A file of the bundle is missing or was changed, which new hashes would hide.
     """
-    sums = _checked(folder)
+    known = read_sums(folder)
+    known.check_all()
+    sums = dict(known.by_name)
     numbers = json.dumps(content, indent=1) + "\n"
     card = with_section((folder / CARD).read_text(encoding="utf-8"), section(content))
     for name, text in ((NUMBERS, numbers), (CARD, card)):
         sums[name] = hashlib.sha256(text.encode()).hexdigest()
-    hashes = "".join(f"{found}  {name}\n" for name, found in sorted(sums.items()))
+    hashes = sums_text(sums)
     with contextlib.ExitStack() as stack:
         for name, text in ((SUMS, hashes), (CARD, card), (NUMBERS, numbers)):  # renamed from the last to the first
             stack.enter_context(write_atomically(folder / name)).write_text(text, encoding="utf-8")
@@ -98,16 +99,3 @@ def _short(value: float) -> str:
 
 def _jets(number: int) -> str:
     return f"{number} jet{'s' if number > 1 else ''}"
-
-
-def _checked(folder: Path) -> dict[str, str]:
-    """Hash by name of a file, all of which fit."""
-    found = {}
-    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
-        known, _, name = line.partition("  ")
-        path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != known:
-            what = "was changed" if path.is_file() else "is missing"
-            raise UserError(f"{name} of the bundle {what}: nothing is written into it\nin {folder}\nget a new copy")
-        found[name] = known
-    return found

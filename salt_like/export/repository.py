@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from salt_like.bundle import read_manifest
 from salt_like.errors import UserError
 from salt_like.export import triton
-from salt_like.export.copying import read_manifest
 from salt_like.export.store_files import link, staging, write_durably
 from salt_like.export.store_index import Index
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from salt_like.errors import UserError, nearest
-from salt_like.export.copying import Bundle, copy_bundle, read_bundle, sync_folder
+from salt_like.export.copying import Checked, copy_bundle, read_checked, sync_folder
 from salt_like.export.repository import begin, refuse_other_interface, serve
 from salt_like.export.store_files import LOCK, link, locked, model_folders, staging, writable, write_durably
 from salt_like.export.store_index import INDEX, LATEST, Index, Version, check_names, read_index, read_json
@@ -93,7 +93,7 @@ class Store:
         return self.folder / model / str(self.index(model).resolve(which))
 
     def put(
-        self, bundle: Bundle, name: str | None = None, version: int | None = None, aliases: Sequence[str] = ()
+        self, bundle: Checked, name: str | None = None, version: int | None = None, aliases: Sequence[str] = ()
     ) -> Deployment:
         """Copy a bundle into the store as a new version, for which `latest` and other aliases then stand.
 
@@ -149,7 +149,7 @@ class Store:
             old = self.index(model)
             number = old.resolve(which)
             new = old.with_aliases({alias: number})
-            read_bundle(self.folder / model / str(number))  # nobody shall be given a damaged one
+            read_checked(self.folder / model / str(number))  # nobody shall be given a damaged one
             self._refuse_taken(new)
             self._commit(old, new)
         return Deployment(model, number, self.folder / model / str(number), False, _moved(old, new))
@@ -168,7 +168,7 @@ class Store:
             )
         raise UserError(f"--version {wanted}: versions of '{index.model}' count up, the next one is {last + 1}")
 
-    def _add(self, new: Index, number: int, bundle: Bundle, alive: Callable[[], None]) -> None:
+    def _add(self, new: Index, number: int, bundle: Checked, alive: Callable[[], None]) -> None:
         """Put the files of a version in place, and of a new model everything."""
         folder = self.folder / new.model
         is_first = not folder.exists()

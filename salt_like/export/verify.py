@@ -36,6 +36,7 @@ except ImportError as missing:
 FORMAT, SCHEMA_VERSION = "salt-like bundle", 1
 SUMS, MANIFEST, GOLDEN, METADATA = "SHA256SUMS", "manifest.json", "golden.h5", "salt_like"
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}  # names of the operators that ONNX itself defines
+LARGEST = 1e300  # what counts as a finite number
 SMALLEST = 1e-30  # probabilities below have logarithms that say nothing
 ON_THE_CUT = 1e-5  # cuts are values of jets: what is so near may fall on either side
 PAIRS = 200_000  # of constituents in a batch, which are what needs memory
@@ -47,16 +48,82 @@ TYPES = {
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
 }
-KEYS: dict[str, tuple[str, ...]] = {
-    "": ("model", "profile", "graph", "inputs", "outputs"),
-    "graph": ("file", "opset", "ir_version", "operators", "oldest_runtime"),
-    "inputs": ("name", "stream", "dtype", "shape"),
-    "outputs": ("name", "stream", "dtype", "shape", "kind", "tolerance"),
-}
+PROFILES = ("batched", "single", "athena")
+KINDS = ("probability", "discriminant", "value", "sigma", "embedding", "index")
 if TYPE_CHECKING:
     from typing import TypeAlias
 
 Found: TypeAlias = "dict[str, Any]"  # as text, because Python 3.8 cannot write it otherwise
+
+# What stands in a manifest: "text", "number" (finite), "whole" (at least 0), "any", also with "?" for null; a tuple of
+# texts for one of them; a list for any number of the same; a dict for keys, of which those with "?" may be missing, and
+# "*" stands for all.
+VARIABLE = {
+    "name": "text",
+    "unit": "text",
+    "smallest": "number?",
+    "largest": "number?",
+    "not_measured": "any",
+}
+INPUT = {
+    "name": "text",
+    "stream": "text",
+    "dtype": ("float32", "bool"),
+    "shape": ["axis"],
+    "mask?": "text?",
+    "variables?": [VARIABLE],
+    "selection?": "text?",
+    "order_by?": "text?",
+    "truncated_to?": "whole?",
+    "most_in_training?": "whole",
+}
+OUTPUT = {
+    "name": "text",
+    "stream": "text",
+    "dtype": ("float32", "int32", "int8"),
+    "shape": ["axis"],
+    "kind": KINDS,
+    "unit": "text",
+    "class": "text",
+    "classes": ["text"],
+    "terms?": [["any"]],
+    "column": "text?",
+    "meaning": "text",
+    "tolerance": {"absolute": "number", "relative": "number", "logarithm?": "number"},
+}
+MANIFEST_SHAPE: dict[str, Any] = {
+    "package_version": "text",
+    "model": "text",
+    "profile": PROFILES,
+    "graph": {
+        "file": "text",
+        "opset": "whole",
+        "ir_version": "whole",
+        "operators": {"*": "whole"},
+        "oldest_runtime": "text",
+    },
+    "inputs": [INPUT],
+    "outputs": [OUTPUT],
+    "tasks": {
+        "*": {
+            "stream": "text",
+            "outputs": ["text"],
+            "labels": ["text"],
+            "temperature": "number",
+            "class_fractions": {"*": "number"},
+            "assumed?": ("training", "class weights", "given"),
+        }
+    },
+    "discriminants": {"*": "any"},
+    "working_points": [
+        {
+            "sample": "text",
+            "discriminants": {"*": {"fixed": [{"efficiency": "number", "cuts": ["number"]}]}},
+        }
+    ],
+    "golden": {"jets": "whole", "edge_cases": "whole"},
+    "provenance": {"run": "text", "checkpoint": "text", "weights?": "text"},
+}
 
 
 class UnreadableError(Exception):
@@ -65,6 +132,10 @@ class UnreadableError(Exception):
 
 class StopError(Exception):
     """Nothing further can be checked."""
+
+
+class ManifestError(ValueError):
+    """A manifest that is none; what is wrong with it, as the end of a sentence that begins with its name."""
 
 
 class Findings:
@@ -113,6 +184,9 @@ def verify(folder: Path) -> Found:
         pass
     except OSError as error:
         raise UnreadableError(f"cannot read {error.filename or folder}\nfound: {error.strerror or error}") from error
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        # parts that fit their hashes and not each other, in a way that nobody thought of: no bundle that works
+        found.fail("bundle", folder.name, f"cannot be checked to the end: {type(error).__name__}: {_first_line(error)}")
     return {
         "format": "salt-like verification",
         "bundle": str(folder),
@@ -160,18 +234,14 @@ def check_files(folder: Path, found: Findings) -> set[str]:
     if not (folder / SUMS).is_file():
         found.fail("files", SUMS, "is missing: nothing tells what the files should be")
         raise StopError
-    wanted = {}
-    for number, line in enumerate((folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        match = re.match(r"^([0-9a-fA-F]{64}) [ *](.+)$", line)
-        if match is None or Path(match.group(2)).is_absolute() or ".." in Path(match.group(2)).parts:
-            found.fail("files", SUMS, f"line {number} is no hash of a file in the bundle")
-        else:
-            wanted[match.group(2)] = match.group(1).lower()
+    wanted, wrong = read_sums((folder / SUMS).read_bytes())
+    for number in wrong:
+        found.fail("files", SUMS, f"line {number} is no hash of a file in the bundle")
     trusted = set()
     for name in wanted:
         if not (folder / name).is_file():
             found.fail("files", name, "is missing")
-        elif _hash(folder / name) != wanted[name]:
+        elif hash_of(folder / name) != wanted[name]:
             found.fail("files", name, "was changed: its hash is not the one in " + SUMS)
         else:
             trusted.add(name)
@@ -191,7 +261,25 @@ def _must_be_named(folder: Path, name: str, found: Findings) -> None:
         found.fail("files", name, f"is not in {SUMS}" if (folder / name).exists() else "is missing")
 
 
-def _hash(path: Path) -> str:
+def read_sums(content: bytes) -> tuple[dict[str, str], dict[int, str]]:
+    """Read the list of hashes of a bundle.
+
+    Returns:
+        Hash by name of a file, and lines that are none, or of files elsewhere, by their number from 1.
+    """
+    sums, wrong = {}, {}
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+        match = re.match(r"^([0-9a-fA-F]{64}) [ *](.+)$", line)
+        path = Path(match.group(2)) if match else Path(SUMS)
+        if match is None or path.is_absolute() or ".." in path.parts or path == Path(SUMS):
+            wrong[number] = line
+        else:
+            sums[match.group(2)] = match.group(1).lower()
+    return sums, wrong
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
@@ -202,26 +290,109 @@ def _hash(path: Path) -> str:
 def read_manifest(path: Path, found: Findings) -> Found:
     """The manifest, of a version that this file knows, with all keys that are needed here."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        found.fail("manifest", MANIFEST, f"is no JSON: {error}")
+        return parse_manifest(path.read_bytes())
+    except ManifestError as error:
+        found.fail("manifest", MANIFEST, str(error))
         raise StopError from error
+
+
+def parse_manifest(data: bytes) -> Found:
+    """The content of a manifest.
+
+    Raises:
+        ManifestError: It is none, of a version that this file does not know, or lacks something.
+    """
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"is no JSON: {_first_line(error)}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found.fail("manifest", MANIFEST, f"is not that of a bundle: its format is not '{FORMAT}'")
-        raise StopError
+        raise ManifestError(f"is not that of a bundle: its format is not '{FORMAT}'")
     version = content.get("schema_version")
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        known = f"schema version {version}, known here are those up to {SCHEMA_VERSION}"
-        found.fail("manifest", MANIFEST, f"{known}: use the verify.py in the bundle, or a newer package")
-        raise StopError
-    for section in KEYS:
-        parts = [content] if not section else content[section]
-        for part in [parts] if isinstance(parts, dict) else parts:
-            for key in KEYS[section]:
-                if key not in part:
-                    found.fail("manifest", MANIFEST, f"lacks '{section}{'.' if section else ''}{key}'")
-                    raise StopError
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+        known = f"has schema version {_shown(version)}, known here are those up to {SCHEMA_VERSION}"
+        raise ManifestError(f"{known}: use the verify.py in the bundle, or a newer package")
+    wrong = _unlike(content, MANIFEST_SHAPE, "") or _contradiction(content)
+    if wrong:
+        raise ManifestError(wrong)
     return dict(content)
+
+
+def _unlike(value: Any, wanted: Any, where: str) -> str:
+    """What is wrong with a part of a manifest, in words; nothing if it is as wanted."""
+    if isinstance(wanted, dict):
+        return _unlike_keys(value, wanted, where)
+    if isinstance(wanted, list):
+        if not isinstance(value, list):
+            return f"has {_shown(value)} as '{where}', not a list"
+        return next(
+            (
+                wrong
+                for place, one in enumerate(value)
+                for wrong in [_unlike(one, wanted[0], f"{where}[{place}]")]
+                if wrong
+            ),
+            "",
+        )
+    if isinstance(wanted, tuple):
+        return "" if value in wanted else f"has {_shown(value)} as '{where}', known are: {', '.join(wanted)}"
+    if value is None and wanted.endswith("?"):
+        return ""
+    kind = wanted.rstrip("?")
+    is_whole = type(value) is int and 0 <= value < 1 << 63
+    fits = {
+        "any": True,
+        "text": isinstance(value, str),
+        "whole": is_whole,
+        "axis": is_whole or isinstance(value, str),
+        "number": type(value) in (int, float) and abs(value) < LARGEST,
+    }[kind]
+    words = {"text": "a text", "whole": "a whole number", "axis": "a number or name", "number": "a finite number"}
+    return "" if fits else f"has {_shown(value)} as '{where}', not {words[kind]}"
+
+
+def _unlike_keys(value: Any, wanted: Found, where: str) -> str:
+    if not isinstance(value, dict):
+        return f"has {_shown(value)} as '{where}', not keys and values"
+    pairs = [(key, wanted["*"]) for key in value] if "*" in wanted else [(key, wanted[key]) for key in wanted]
+    for key, inner in pairs:
+        name = key if "*" in wanted else key.rstrip("?")
+        path = f"{where}.{name}" if where else name
+        if name in value:
+            wrong = _unlike(value[name], inner, path)
+            if wrong:
+                return wrong
+        elif not key.endswith("?"):
+            return f"lacks '{path}'"
+    return ""
+
+
+def _contradiction(content: Found) -> str:
+    """What cannot be in a manifest although each value alone could."""
+    for key in ("inputs", "outputs"):
+        names = [one["name"] for one in content[key]]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not names:
+            return f"names '{twice[0]}' twice among its {key}" if twice else f"has no {key}"
+    for one in content["inputs"]:
+        if one["dtype"] == "float32" and one["shape"][-1:] != [len(one.get("variables", ()))]:
+            return f"has another number of variables of the input '{one['name']}' than its shape {one['shape']}"
+    for one in content["outputs"]:
+        if (one["kind"] == "index") != (one["dtype"] != "float32"):
+            return f"has the type {one['dtype']} for the output '{one['name']}' of kind {one['kind']}"
+        if one["kind"] == "embedding" and not isinstance((one["shape"] or [""])[-1], int):
+            return f"does not say how long the vector '{one['name']}' is"
+    for one in content["working_points"]:
+        for field, cuts in one["discriminants"].items():
+            if not all(point["cuts"] for point in cuts["fixed"]):
+                return f"has a working point of {field} without a cut"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    """A value in few words."""
+    text = json.dumps(value)
+    return text if len(text) < 60 else f"{text[:50]}…"
 
 
 # ---------------------------------------------------------------------------------------------------------- graph
@@ -233,7 +404,7 @@ class Model(NamedTuple):
     Args:
         ir_version: Version of the format.
         opsets: Domain of operators → version.
-        operators: How often each operator stands in the graph and in graphs within it.
+        operators: How often each operator stands in the graph, in graphs within it and in functions.
         domains: Domains of the operators that are used.
         metadata: Keys and values.
         external: Weights that lie in other files.
@@ -270,6 +441,9 @@ def read_model(data: bytes) -> Model:
                 made.metadata[_text(one.get(1, b""))] = _text(one.get(2, b""))
             elif field == 25:
                 made = made._replace(functions=made.functions + 1)
+                for part, node in _fields(value):
+                    if part == 7:
+                        _read_node(node, made)
     except (IndexError, TypeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a protocol buffer: {error}") from error
     if not made.operators:
@@ -284,19 +458,23 @@ def _read_graph(data: Any, made: Model) -> None:
         elif field == 15:  # sparse: tensors of values and of indices
             _read_tensors((1, 2), value, made)
         elif field == 1:
-            domain = operator = ""
-            for part, content in _fields(value):
-                if part == 4:
-                    operator = _text(content)
-                elif part == 7:
-                    domain = _text(content)
-                elif part == 5:  # an attribute: its tensors are fields 5 and 10, its graphs 6 and 11
-                    _read_tensors((5, 10), content, made)
-                    for inner, graph in _fields(content):
-                        if inner in (6, 11):
-                            _read_graph(graph, made)
-            made.operators[operator] = made.operators.get(operator, 0) + 1
-            made.domains.add(domain)
+            _read_node(value, made)
+
+
+def _read_node(data: Any, made: Model) -> None:
+    domain = operator = ""
+    for part, content in _fields(data):
+        if part == 4:
+            operator = _text(content)
+        elif part == 7:
+            domain = _text(content)
+        elif part == 5:  # an attribute: its tensors are fields 5 and 10, its graphs 6 and 11
+            _read_tensors((5, 10), content, made)
+            for inner, graph in _fields(content):
+                if inner in (6, 11):
+                    _read_graph(graph, made)
+    made.operators[operator] = made.operators.get(operator, 0) + 1
+    made.domains.add(domain)
 
 
 def _read_tensors(fields: Sequence[int], data: Any, made: Model) -> None:
@@ -577,12 +755,12 @@ def absent(one: Found) -> float:
     return -2 if one["kind"] == "index" else float("nan")
 
 
-def feeds(manifest: Found, golden: Golden, rows: Sequence[int], alone: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def feeds(manifest: Found, golden: Any, rows: Sequence[int], alone: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the graph is given for some jets.
 
     Args:
         manifest: The manifest.
-        golden: The golden jets.
+        golden: The golden jets, or others with ``inputs`` and ``valid`` like theirs.
         rows: Which of them; one if they are fed alone.
         alone: Without any slot that holds no constituent, which is the only way in for graphs without masks.
 
@@ -681,24 +859,53 @@ def difference(one: Found, expected: Any, values: Any) -> Found:
         places = int(((expected == -2) != (values == -2)).sum())
         jet = int(np.argmax(differ.any(1)))
         return _row(number, 0.0, None, float(number), jet, places, number == 0)
-    x, y = (array.reshape(size, -1).astype(np.float64) for array in (expected, values))
-    with np.errstate(all="ignore"):
-        misplaced = np.isnan(x) != np.isnan(y)
-        equal = (x == y) | (np.isnan(x) & np.isnan(y))
-        change = np.where(equal, 0.0, np.where(misplaced, np.inf, np.abs(y - x)))
-        allowed = one["tolerance"]["absolute"] + one["tolerance"]["relative"] * np.nan_to_num(np.abs(x))
-        used = change / np.maximum(allowed, 1e-300)
-        logs = np.zeros(1)
-        if "logarithm" in one["tolerance"]:
-            logs = np.where((x > SMALLEST) & ~equal, np.abs(np.log(np.maximum(y, 0.0)) - np.log(x)), 0.0)
-            logs = np.where(np.isnan(logs), np.inf, logs)
-            used = np.maximum(used, logs / one["tolerance"]["logarithm"])
-    if not used.size:  # no slot for any constituent
+    x, y = (array.reshape(size, -1) for array in (expected, values))
+    found = apart(one["tolerance"], x, y)
+    if not found.used.size:  # no slot for any constituent
         return _row(0.0, 0.0, None, 0.0, 0, 0, True)
-    at = np.unravel_index(int(np.argmax(used)), used.shape)
-    log = float(logs.max()) if "logarithm" in one["tolerance"] else None
-    worst = float(used[at])
-    return _row(float(change[at]), float(allowed[at]), log, worst, int(at[0]), int(misplaced.sum()), worst <= 1)
+    at = np.unravel_index(int(np.argmax(found.used)), found.used.shape)
+    log = None if found.logarithm is None else float(found.logarithm.max())
+    misplaced = int((np.isnan(x) != np.isnan(y)).sum())
+    worst = float(found.used[at])
+    return _row(float(found.change[at]), float(found.allowed[at]), log, worst, int(at[0]), misplaced, worst <= 1)
+
+
+class Apart(NamedTuple):
+    """How far values are from others, value by value.
+
+    Args:
+        change: The difference; 0 where both are NaN or the same infinity, infinite where only one of them is a number.
+        allowed: What is allowed of it.
+        logarithm: Difference of the logarithms, where there is a tolerance for it; 0 for what is as good as zero.
+        used: How many tolerances all of it is; within them up to 1.
+    """
+
+    change: Any
+    allowed: Any
+    logarithm: Any
+    used: Any
+
+
+def apart(tolerance: Found, expected: Any, values: Any) -> Apart:
+    """Differences against ``absolute`` + ``relative`` · |expected|, and those of the ``logarithm`` where that is given.
+
+    Args:
+        tolerance: The tolerance.
+        expected: Real numbers.
+        values: The same shape.
+    """
+    x, y = np.asarray(expected, np.float64), np.asarray(values, np.float64)
+    with np.errstate(all="ignore"):
+        equal = (x == y) | (np.isnan(x) & np.isnan(y))
+        change = np.where(equal, 0.0, np.abs(y - x))
+        change = np.where(np.isnan(change), np.inf, change)
+        allowed = np.broadcast_to(tolerance["absolute"] + tolerance["relative"] * np.nan_to_num(np.abs(x)), x.shape)
+        used = np.where(change == 0, 0.0, change / allowed)
+        if "logarithm" not in tolerance:
+            return Apart(change, allowed, None, used)
+        logs = np.where((x > SMALLEST) & ~equal, np.abs(np.log(np.maximum(y, 0.0)) - np.log(x)), 0.0)
+        logs = np.where(np.isnan(logs), np.inf, logs)
+        return Apart(change, allowed, logs, np.maximum(used, np.where(logs == 0, 0.0, logs / tolerance["logarithm"])))
 
 
 def _row(change: float, allowed: float, log: Any, used: float, jet: int, places: int, passed: bool) -> Found:
@@ -724,6 +931,12 @@ def describe(one: Found) -> str:
     return f"differs by {one['difference']:.2g}, allowed is {one['allowed']:.2g}"
 
 
+def sides(cut: float, expected: Any, values: Any) -> tuple[Any, Any]:
+    """Jets that values put on another side of a cut, and jets that are so near to it that nobody can tell."""
+    near = np.abs(expected - cut) <= ON_THE_CUT * (1 + abs(cut))
+    return ((values >= cut) != (expected >= cut)) & ~near, near
+
+
 def _working_points(
     manifest: Found, results: dict[str, dict[str, Any]], golden: Golden, found: Findings
 ) -> list[Found]:
@@ -738,10 +951,10 @@ def _working_points(
             for point in stored["discriminants"][field]["fixed"]:
                 cut = float(point["cuts"][0])
                 expected = golden.single[name].astype(np.float64)
-                near = np.abs(expected - cut) <= ON_THE_CUT * (1 + abs(cut))
                 moved = np.zeros(len(expected), bool)
                 for route in results:
-                    moved |= ((results[route][name] >= cut) != (expected >= cut)) & ~near
+                    crossed, near = sides(cut, expected, results[route][name])
+                    moved |= crossed
                 one = {"discriminant": name, "sample": stored["sample"], "efficiency": point["efficiency"], "cut": cut}
                 sides.append({**one, "other_side": int(moved.sum()), "on_the_cut": int(near.sum())})
                 if moved.any():

@@ -96,7 +96,7 @@ def test_a_repository_of_triton(bundles, capsys):
         (["one", "store", "--version", "0"], "--version"),
         (["one", "store", "--aliass", "x"], "did you mean '--alias'?"),
         (["three", "store"], "no such bundle"),
-        (["store", "store"], "is no bundle: it has no SHA256SUMS"),
+        (["store", "store"], "not a bundle: "),
         (["one", "two"], "is no store: it has no store.json, and is not empty"),
         (["one", "two/model.onnx"], "is a file"),
         (["--list", "two"], "is no store"),
@@ -115,7 +115,7 @@ def test_what_is_wrong_is_said_and_changes_nothing(bundles, capsys, arguments, m
 
 def test_a_damaged_bundle_makes_no_store(bundles, capsys):
     (bundles / "one/model.onnx").write_text("forged")
-    assert "damaged: model.onnx was changed" in said(capsys, "one", "store", code=2)
+    assert "model.onnx of the bundle was changed" in said(capsys, "one", "store", code=2)
     assert not (bundles / "store").exists()
 
 

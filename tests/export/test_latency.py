@@ -135,10 +135,10 @@ def test_a_changed_bundle_is_not_given_new_hashes(measured: Any, bundle: Path, t
     folder = copied(bundle, tmp_path / "copy")
     (folder / "parity.json").write_text("{}")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(UserError, match=r"parity.json of the bundle was changed: nothing is written"):
+    with pytest.raises(UserError, match=r"parity.json of the bundle was changed"):
         write_latency(folder, measured[0])
     (folder / "spec.json").unlink()
-    with pytest.raises(UserError, match=r"spec.json of the bundle is missing|parity.json of the bundle was changed"):
+    with pytest.raises(UserError, match=r"the bundle has no spec.json|parity.json of the bundle was changed"):
         write_latency(folder, measured[0])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         name: content for name, content in before.items() if name != "spec.json"

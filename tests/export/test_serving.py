@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from serving.server import Server, python, why_not
 
 from salt_like.export.bundle import write_sums
-from salt_like.export.copying import read_bundle
+from salt_like.export.copying import read_checked
 from salt_like.export.store import make_store
 
 REASON = why_not()
@@ -91,7 +91,7 @@ def store(bundle, single, athena, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serving")
     store = make_store(folder / "models", "triton")
     for name, path in zip(MODELS.values(), (bundle, single, athena), strict=True):
-        store.put(read_bundle(path), name, aliases=["production"])
+        store.put(read_checked(path), name, aliases=["production"])
     other = copied(bundle, folder / "other")
     graph = onnx.load(other / "model.onnx")
     for tensor in graph.graph.initializer:
@@ -99,7 +99,7 @@ def store(bundle, single, athena, tmp_path_factory):
             tensor.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(tensor), tensor.name))
     onnx.save(graph, other / "model.onnx")
     write_sums(other)
-    store.put(read_bundle(other), "many")
+    store.put(read_checked(other), "many")
     return store
 
 

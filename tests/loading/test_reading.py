@@ -73,7 +73,7 @@ def test_what_is_a_bundle(copy: Path, tmp_path: Path) -> None:
 
 def test_a_newer_bundle(copy: Path) -> None:
     changed(copy, schema_version=2)
-    assert "the bundle has schema version 2, this release reads 1" in message(copy)
+    assert "the manifest of the bundle has schema version 2, known here are those up to 1" in message(copy)
     spec = json.loads((copy / "spec.json").read_text())
     (copy / "spec.json").write_text(json.dumps({**spec, "version": 7}))
     changed(copy, schema_version=1)
