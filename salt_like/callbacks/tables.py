@@ -25,11 +25,12 @@ class Table:
         model: Name of the model, the prefix of the columns.
         outputs: What the model says about this stream.
         copied: Fields taken over from the source with their type.
-        slots: Constituents per jet in the source, ``None`` for the global stream.
+        slots: Constituents per jet in the source, ``None`` for the global stream and for objects.
         precision: Type of probabilities.
         salt_mask: Add Salt's ``mask``, which is True at padding.
         resolved: Labels that are no plain field of the file (by a label map or a condition), with their type.
         widths: Length of the columns that are vectors, such as an embedding.
+        objects: Objects per jet of an array that the model itself finds; 0 for a stream.
     """
 
     model: str
@@ -40,11 +41,13 @@ class Table:
     salt_mask: bool = False
     resolved: Mapping[str, np.dtype[np.generic]] = field(default_factory=dict)
     widths: Mapping[str, int] = field(default_factory=dict)
+    objects: int = 0
 
     @property
     def dtype(self) -> np.dtype[np.void]:
         """Fields of the array in order."""
         own: list[tuple[str, Any]] = [(ROW, np.int64)] if self.slots is None else [(VALID, np.bool_)]
+        own = [] if self.objects else own
         if self.slots is not None and self.salt_mask:
             own.append((MASK, np.bool_))
         columns: list[tuple[str, Any]] = list(self.resolved.items())
@@ -68,6 +71,18 @@ class Table:
         for name in self._from(source):
             table[name] = source[name]
         for name, column in {**values, ROW: rows}.items():
+            table[name] = column
+        return table
+
+    def of_objects(self, jets: int, values: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
+        """Rows of an array of objects, ``(n, Q)``.
+
+        Args:
+            jets: Number of jets.
+            values: Columns, ``(n, Q)`` each.
+        """
+        table = np.zeros((jets, self.objects), self.dtype)
+        for name, column in values.items():
             table[name] = column
         return table
 
@@ -112,7 +127,7 @@ class Table:
     def _padding(self, name: str) -> float:
         if any(output.kind == "index" and output.column(self.model) == name for output in self.outputs):
             return NO_CONSTITUENT
-        return {"f": float("nan"), "i": -1}.get(self.dtype[name].kind, 0)
+        return {"f": float("nan"), "i": -1}.get(self.dtype[name].base.kind, 0)
 
 
 def _kind(output: Output, precision: Precision) -> np.dtype[Any]:

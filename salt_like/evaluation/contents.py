@@ -26,6 +26,8 @@ class TaskRecord:
         prior: Class fractions for which its probabilities hold; empty for those of the training sample.
         temperature: Temperature of its probabilities.
         given: Whether the user gave these fractions, rather than class weights of the training.
+        objects: Stream of the true objects, of a task that finds objects; empty for all others.
+        object_labels: Keys of the labels of these.
     """
 
     name: str
@@ -35,6 +37,8 @@ class TaskRecord:
     prior: tuple[float, ...] = ()
     temperature: float = 1.0
     given: bool = False
+    objects: str = ""
+    object_labels: tuple[str, ...] = ()
 
     def assumes(self, label: Label) -> tuple[Assumed, tuple[float, ...]]:
         """Where the class fractions come from for which its probabilities hold, and the fractions (none: unknown).
@@ -129,6 +133,8 @@ class Contents:
                 tuple(one.get("prior", ())),
                 one.get("temperature", 1.0),
                 one.get("given", False),
+                one.get("objects", ""),
+                tuple(one.get("object_labels", ())),
             )
             for one in json.loads(attributes["tasks"])
         ]

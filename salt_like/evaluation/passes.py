@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from salt_like.evaluation.bins import Bins, TaskProfile
 from salt_like.evaluation.classification import ClassificationSums
 from salt_like.evaluation.contents import TaskRecord
+from salt_like.evaluation.found_objects import evaluate_objects
 from salt_like.evaluation.origins import in_bins
 from salt_like.evaluation.reader import GROUPS, Constituents, PredictionFile, decode
 from salt_like.evaluation.results import TaskResult
@@ -48,7 +49,9 @@ def evaluate_tasks(views: Sequence[PredictionFile], bins: Bins | None = None) ->
     waiting: dict[str, list[_Pass]] = {}
     every = [_View(one) for one in views]
     for task in whole.contents.tasks:
-        if spec.stream(task.stream).is_global:
+        if task.objects:
+            found[task.name] = [evaluate_objects(one, task) for one in views]
+        elif spec.stream(task.stream).is_global:
             found[task.name] = _of_jets(views, task, bins)
         else:
             waiting.setdefault(task.stream, []).append(_pass_of(task)(whole, task, every, bins))

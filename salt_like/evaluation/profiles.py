@@ -49,8 +49,9 @@ def variables(file: PredictionFile, ranges: Sequence[Range] = ()) -> list[Bins]:
     eta = _pseudorapidity(file.jet_fields, momentum)
     if eta:
         made.append(bins_of(np.abs(file.columns([eta])[eta]), "pseudorapidity", eta))
+    true = [task.objects for task in file.contents.tasks]
     for stream in file.contents.spec.streams:
-        if not stream.is_global and stream.name in file.fields:
+        if not stream.is_global and stream.name in file.fields and stream.name not in true:
             made.append(bins_of(_numbers(file, stream.name), "number", stream.name))
     pileup = next((name for name in PILEUP if name in file.jet_fields), None)
     if pileup:

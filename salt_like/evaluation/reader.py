@@ -145,6 +145,13 @@ class PredictionFile:
                 yield Constituents(kept, jet, groups[piece], slot, own, first)
                 first += len(rows)
 
+    def arrays(self, name: str) -> Iterator[NDArray[np.void]]:
+        """The rows of an array of objects, ``(n, Q)``, for the same jets at a time as `constituents`."""
+        with h5py.File(self.path, "r", locking=False) as file:
+            for start in range(0, self._all, JETS_PER_CHUNK):
+                rows = file[name][start : start + JETS_PER_CHUNK]
+                yield rows if self._inside is None else rows[self._inside[start : start + JETS_PER_CHUNK]]
+
     def groups(self) -> NDArray[np.int64]:
         """Group of each jet; jets of one event are in the same group where the file identifies events."""
         events = self.events()

@@ -38,6 +38,7 @@ class TaskResult:
         calibration: Of a classification: as predicted and, of jets, for the class fractions of the sample.
         temperature: Temperature of the probabilities.
         given: Whether the class fractions were given by the user, rather than by class weights.
+        objects: Stream of the true objects, where the rows are objects.
     """
 
     task: str
@@ -55,6 +56,7 @@ class TaskResult:
     temperature: float = 1.0
     given: bool = False
     pulls: Mapping[str, Histogram] = field(default_factory=dict)
+    objects: str = ""
 
 
 @dataclass(frozen=True)

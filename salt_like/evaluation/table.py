@@ -107,8 +107,10 @@ def with_error(value: float, error: float) -> str:
 
 
 def _task(evaluation: Evaluation, task: TaskResult) -> Listing:
-    what = "jets" if task.stream == "jets" else f"constituents in {task.stream}"
-    title = f"{task.task} on {evaluation.sample}, {task.entries} labelled {what}{_weighted(evaluation)}"
+    what = "labelled jets" if task.stream == "jets" else f"labelled constituents in {task.stream}"
+    if task.objects:
+        what = f"{task.objects} with constituents in {task.stream}"
+    title = f"{task.task} on {evaluation.sample}, {task.entries} {what}{_weighted(evaluation)}"
     if task.entries and task.absent:
         title += f"; none of class {', '.join(task.absent)}"
     title += _assumed(task)
@@ -152,9 +154,10 @@ def _against_several(title: str, metrics: tuple[Metric, ...]) -> Listing:
     found = {(metric.name, metric.baseline_name): metric for metric in metrics}
     rows = []
     for name in dict.fromkeys(metric.name for metric in metrics):
-        first = found[name, trivial[0]]
+        several = [found.get((name, one)) for one in trivial]
+        first = next(one for one in several if one is not None)
         value = with_error(first.value, first.error)
-        rows.append((_name(first), value, *(_trivial(found[name, one]) for one in trivial)))
+        rows.append((_name(first), value, *("" if one is None else _trivial(one) for one in several)))
     return Listing(title, ("metric", "value", *trivial), tuple(rows))
 
 

@@ -99,7 +99,7 @@ class ReadyTagger(ABC):
             if name not in given:
                 needed = ", ".join(stream.name for stream in spec.streams)
                 raise UserError(f"the arrays have no stream '{name}'{nearest(name, given)}\nneeded are: {needed}")
-        sample = Sample("arrays", given, spec, labels=False)
+        sample = Sample("arrays", given, spec, labels=False, parameter="own")
         with after_training():
             parts = [self._rows(columns, sample, batch_size) for columns in sample.chunks()]
         parts = parts or [self._rows(_nothing(spec), sample, batch_size)]
@@ -109,11 +109,16 @@ class ReadyTagger(ABC):
             for stream, rows in joined.items()
         }
 
+    @property
+    def objects(self) -> dict[str, int]:
+        """Arrays of objects that it finds itself, and how many objects per jet they have."""
+        return {output.stream: output.objects for output in self.outputs if output.objects}
+
     def tables(self, slots: Mapping[str, int], **options: Any) -> dict[str, Table]:
         """How the predictions of each stream are laid out.
 
         Args:
-            slots: Stream → constituents per jet that it can hold, 0 for the global stream.
+            slots: Stream → constituents per jet that it can hold, 0 for the global stream and for arrays of objects.
             options: Further arguments of `Table`, the same for all streams.
         """
         return {
@@ -122,6 +127,7 @@ class ReadyTagger(ABC):
                 tuple(output for output in self.outputs if output.stream == stream),
                 slots=slots[stream] or None,
                 widths=self.widths,
+                objects=self.objects.get(stream, 0),
                 **options,
             )
             for stream in slots
@@ -138,8 +144,11 @@ class ReadyTagger(ABC):
     def _rows(self, columns: Columns, sample: Sample, batch_size: int) -> dict[str, NDArray[np.void]]:
         values = self.predict_columns(columns, batch_size)
         tables = {}
-        for stream, table in self.tables({name: sample.source.header(name).capacity for name in values}).items():
-            if table.slots is None:
+        slots = {name: 0 if name in self.objects else sample.source.header(name).capacity for name in values}
+        for stream, table in self.tables(slots).items():
+            if table.objects:
+                tables[stream] = table.of_objects(len(columns), values[stream])
+            elif table.slots is None:
                 tables[stream] = table.jets(columns.rows, np.zeros(len(columns), []), values[stream])
             else:
                 real = np.zeros((len(columns), table.slots), bool)

@@ -60,8 +60,13 @@ class SamplePredictor:
         self.sample = sample
         self.options = options
         spec, source = tagger.spec, sample.source
-        # the jets in any case: event, weight and row belong to every prediction
-        streams = list(dict.fromkeys([spec.global_stream.name, *(output.stream for output in tagger.outputs)]))
+        # what the model was told of each jet; the field of that name may hold the truth
+        self.parameter = None if spec.parameter is None else f"{tagger.name}_{spec.parameter.field}"
+        labelled = sample.extractor.labelled
+        # the jets in any case: event, weight and row belong to every prediction; true objects beside those found
+        said = [output.stream for output in tagger.outputs if not output.objects]
+        true = [task.objects for task in tagger.tasks if task.objects and labelled]
+        streams = list(dict.fromkeys([spec.global_stream.name, *said, *true]))
         for stream, names in options.extra.items():
             if stream not in streams:
                 raise UserError(
@@ -69,21 +74,25 @@ class SamplePredictor:
                     f"streams with predictions: {', '.join(streams)}"
                 )
             source.require(stream, names, "--extra")
-        labelled = sample.extractor.labelled
         self.derived: dict[str, list[Label]] = {
             stream: [one for one in spec.labels if one.stream == stream and one.key != one.name and labelled]
             for stream in streams
         }
         self.tables: dict[str, Table] = {}
         bare = tagger.tables(
-            {stream: source.header(stream).capacity for stream in streams},
+            {stream: source.header(stream).capacity for stream in streams} | dict.fromkeys(tagger.objects, 0),
             copied={},
             precision=options.precision,
             salt_mask=options.salt_mask,
         )
         for stream, table in bare.items():
+            if table.objects:
+                self.tables[stream] = table
+                continue
             copied = {name: source.header(stream).dtype[name] for name in self._wanted(stream)}
             resolved = {one.key: np.dtype("f4" if one.kind == "real" else "i4") for one in self.derived[stream]}
+            if self.parameter is not None and stream == spec.global_stream.name:
+                resolved[self.parameter] = np.dtype("f4")
             self.tables[stream] = replace(table, copied=copied, resolved=resolved)
 
     def write(self, path: Path, progress: Progress | None = None) -> int:
@@ -107,7 +116,7 @@ class SamplePredictor:
                 if jets == 0 or len(columns) > 0:
                     self._write(writer, columns)
                 jets += len(columns)
-                constituents += sum(int(counts.sum()) for counts in columns.counts.values())
+                constituents += sum(int(columns.counts[one.name].sum()) for one in self.tagger.spec.set_streams)
             if jets and not constituents and self.tagger.spec.set_streams:
                 names = ", ".join(stream.name for stream in self.tagger.spec.set_streams)
                 raise UserError(
@@ -124,8 +133,13 @@ class SamplePredictor:
         self._refuse_nan(found, columns)
         for stream, table in self.tables.items():
             values: dict[str, NDArray[Any]] = dict(found.get(stream, {}))
+            if table.objects:
+                writer.write(stream, table.of_objects(len(columns), values))
+                continue
             for label in self.derived[stream]:
                 values[label.key] = columns.labels[stream][label.key]
+            if self.parameter in table.resolved:
+                values[self.parameter] = columns.inputs[stream][:, self._place]
             header = self.sample.source.header(stream)
             names = [*table.copied, *([VALID] if table.slots is not None and VALID in header.fields else [])]
             fields = self.sample.fields(stream, names, columns.rows)
@@ -178,7 +192,10 @@ class SamplePredictor:
         )
 
     def _facts(self, stream: str, jets: int) -> dict[str, Any]:
-        """Attributes of one array: class names, selection, order and truncation."""
+        """Attributes of one array: class names, selection, order and truncation; of objects, which they are."""
+        if stream in self.tagger.objects:
+            task = next(one for one in self.tagger.tasks if stream in [output.stream for output in one.outputs])
+            return {"task": task.name, "constituents": task.stream, "truth": task.objects}
         described = self.tagger.spec.stream(stream)
         facts: dict[str, Any] = {
             label.key if label.key != label.name else label.name: list(label.classes)

@@ -56,6 +56,7 @@ class LoadedTagger(ReadyTagger):
         self.config = saved.config
         self.tagger = tagger.to(self.device).eval()
         self.outputs = self.tagger.outputs
+        self.widths = {output.column(self.name): output.width for output in self.outputs if output.width}
         requests = {name: self._reads(name, saved.config) for name in self.tagger.tasks}
         self.tasks = tuple(self._record(name, requests[name], saved.config) for name in self.tagger.tasks)
         self._pair_streams = {one.stream for some in requests.values() for one in some if one.pairs}
@@ -70,7 +71,7 @@ class LoadedTagger(ReadyTagger):
         return found
 
     def logits(self, columns: Columns, batch_size: int = 1000) -> dict[str, NDArray[Any]]:
-        """What the tasks' heads say of jets that a `Sample` has read, before temperatures and class fractions.
+        """What classifications' heads say of jets that a `Sample` has read, before temperatures and class fractions.
 
         Args:
             columns: The jets.
@@ -84,8 +85,21 @@ class LoadedTagger(ReadyTagger):
         for part in _batches(unlabelled, batch_size):
             with torch.inference_mode():
                 found = self.tagger(self._batch(part))
-            parts.append({name: values.float().cpu().numpy() for name, values in found.items()})
+            classified = [name for name in found if self.tagger.task(name).trained_prior]
+            parts.append({name: found[name].float().cpu().numpy() for name in classified})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def losses(self, columns: Columns) -> dict[str, tuple[float, float]]:
+        """Sum of the losses of all rows with a target, and the number of these rows, for each task.
+
+        Args:
+            columns: Labelled jets, computed together.
+        """
+        batch = self._batch(columns)
+        with torch.inference_mode():
+            logits = self.tagger(batch)
+            terms = {name: self.tagger.task(name).loss_terms(logits[name], batch) for name in self.tagger.tasks}
+        return {name: (float(total), float(number)) for name, (total, number) in terms.items()}
 
     def _batch(self, columns: Columns) -> Batch:
         pairs = [name for name in columns.counts if name in self._pair_streams]
@@ -99,9 +113,13 @@ class LoadedTagger(ReadyTagger):
 
     def _record(self, name: str, requests: Sequence[Request], config: Mapping[str, Any]) -> TaskRecord:
         task, arguments = self.tagger.task(name), config["tasks"][name].get("init_args") or {}
-        keys = tuple(request.key for request in requests)
+        keys, others = (
+            tuple(request.key for request in requests if request.stream == stream)
+            for stream in (task.stream, task.objects)
+        )
         given = bool(task.trained_prior and arguments.get("prior"))
-        return TaskRecord(name, task.stream, keys, task.outputs, task.prior, task.temperature, given)
+        assumed = (task.prior, task.temperature, given)
+        return TaskRecord(name, task.stream, keys, task.outputs, *assumed, task.objects, others)
 
     def _reads(self, name: str, config: Mapping[str, Any]) -> tuple[Request, ...]:
         arguments = config["tasks"][name].get("init_args") or {}
