@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from salt_like.figures.calibration import calibration
 from salt_like.figures.confusion import confusion
 from salt_like.figures.distribution import distribution
+from salt_like.figures.origins import origins
 from salt_like.figures.profile import profile
 from salt_like.figures.regression import regression
 from salt_like.figures.rejection import rejection
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "pdf")
 RESOLUTION = 150  # dots per inch
-KINDS = ("rejection", "distribution", "bins", "scan", "confusion", "residuals", "vertices", "calibration")
+KINDS = ("rejection", "distribution", "bins", "scan", "confusion", "residuals", "vertices", "classes", "calibration")
 _NO_FILE_NAME = re.compile(r"[^\w.+-]+")
 
 
@@ -97,6 +98,8 @@ def _of_tasks(whole: Part) -> Iterator[tuple[str, Callable[[], Figure]]]:
             yield f"confusion_{name}", partial(confusion, whole, name)
         if any(curve["classes"] for curve in one["calibration"]):
             yield f"calibration_{name}", partial(calibration, whole, name)
+        if one["profile"] and one["confusion"] and one["metrics"]:
+            yield f"classes_{name}", partial(origins, whole, name)
         for label in one["residuals"]:
             yield f"residuals_{name}_{label}", partial(regression, whole, name, label)
         if one["profile"] and not one["residuals"] and not one["confusion"] and one["metrics"]:

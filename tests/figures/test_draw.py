@@ -30,6 +30,7 @@ NAMES = [
     "residuals_mass_mass",
     "confusion_origin",
     "calibration_origin",
+    "classes_origin",
     "vertices_vertices",
 ]
 
