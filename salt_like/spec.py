@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from salt_like.conditioning import Conditioning
 from salt_like.reweighting import Reweighting
 
 SCHEMA_VERSION = 1
@@ -229,6 +230,7 @@ class DataSpec:
         event: Fields of the global stream that together identify an event.
         units: Units of the training file as it states them.
         reweighting: Weights of jets by class and kinematics in training; ``None`` for none.
+        parameter: The input of the jets that is a hypothesis; ``None`` for none.
         version: Schema version of this description.
     """
 
@@ -238,6 +240,7 @@ class DataSpec:
     event: tuple[str, ...] = ()
     units: str = ""
     reweighting: Reweighting | None = None
+    parameter: Conditioning | None = None
     version: int = SCHEMA_VERSION
 
     @property
@@ -286,6 +289,7 @@ class DataSpec:
             event=tuple(plain["event"]),
             units=plain["units"],
             reweighting=None if plain.get("reweighting") is None else Reweighting.from_dict(plain["reweighting"]),
+            parameter=None if plain.get("parameter") is None else Conditioning.from_dict(plain["parameter"]),
             version=version,
         )
 

@@ -15,7 +15,7 @@ import salt_like
 PACKAGE = Path(salt_like.__file__).parent
 # from left to right: a part may import what stands in its own layer or to its left
 LAYERS = [
-    {"version", "errors", "atomic", "reweighting", "provenance"},
+    {"version", "errors", "atomic", "reweighting", "conditioning", "provenance"},
     {"spec", "batch"},
     {"bundle", "blocks", "grouping", "assignment"},
     {"compiled"},
@@ -36,6 +36,7 @@ LAYERS = [
 STANDALONE = "salt_like.export.verify"
 LIBRARY = {
     "reweighting",
+    "conditioning",
     "spec",
     "batch",
     "blocks",

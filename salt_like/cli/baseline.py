@@ -187,7 +187,7 @@ def _tables(parsed: Parsed, tagger: TreeTagger) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     parts: tuple[Which, ...] = ("train", "val") if data.validates else ("train",)
     for which in parts:
-        samples = data.splits.samples(which, data.spec, data.weight_scale)
+        samples = data.splits.samples(which, data.spec, data.weight_scale, parameter="own")
         with progress(f"reading {which}") as report:
             tables[which] = read(samples, tagger, report)
     if not data.validates:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from salt_like.cli import arguments as command_line
+from salt_like.cli import hypothesis
 from salt_like.cli.progress import progress
 from salt_like.errors import UserError
 
@@ -45,6 +46,11 @@ def add_common(made: command_line.Parser) -> None:
     made.add_argument("--salt_mask", action="store_true", help="add Salt's `mask` (True = padding) to constituents")
     made.add_argument("--batch_size", type=positive, default=1000, metavar="JETS", help="jets computed together")
     made.add_argument("--device", metavar="cpu|cuda", help="where to compute; by default a GPU where there is one")
+    made.add_argument(
+        "--parameter",
+        metavar="FIELD=VALUE",
+        help="value of the parameter of a parameterised network for all jets; by default drawn as in training",
+    )
     add_calibration(made)
 
 
@@ -156,7 +162,10 @@ def main(arguments: list[str]) -> int:
     else:
         tagger = open_tagger(path, options)
         _use_threads(options.threads)
-    sample = Sample(out.stem, files, tagger.spec, labels=False)
+    parameters = hypothesis.values(options.parameter, tagger.spec)
+    if len(parameters) > 1:
+        raise UserError(f"--parameter {options.parameter}: one value for a prediction file; `train test` takes several")
+    sample = Sample(out.stem, files, tagger.spec, labels=False, parameter=parameters[0])
     predictor = SamplePredictor(tagger, sample, writing(options, None, options.force))
     with progress("predicting") as report:
         jets = predictor.write(out, report)

@@ -18,7 +18,7 @@ _MODEL = (
 )
 _DATA = (
     *("inputs", "global_stream", "select", "order", "max_constituents", "defaults", "labels"),
-    *("norm_dict", "class_dict", "discriminants", "event", "weight", "reweight"),
+    *("norm_dict", "class_dict", "discriminants", "event", "weight", "reweight", "parameter"),
 )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salt_like.cli import arguments as command_line
-from salt_like.cli import merge, quoted, table
+from salt_like.cli import hypothesis, merge, quoted, table
 from salt_like.cli.predict import add_common, open_tagger, writing
 from salt_like.cli.progress import progress
 from salt_like.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from salt_like.data.hypothesis import Assignment
     from salt_like.data.sample import Sample
     from salt_like.evaluation.results import Evaluation
     from salt_like.evaluation.table import Listing
@@ -79,7 +81,8 @@ def main(arguments: list[str]) -> int:
     data = merge.merge(tagger.data, changes)
     if "test" in changes:
         data["test"] = changes["test"]  # in place of the run's own samples, not beside them
-    samples = _samples(tagger, data, given="test" in changes)
+    parameters = hypothesis.values(options.parameter, tagger.spec)
+    samples = _samples(tagger, data, "test" in changes, parameters)
     ranges = quoted.ranges(options.ranges, samples, tagger.spec)
     reference = quoted.reference(options.cuts, samples, ranges)
     predictors = {}
@@ -132,8 +135,13 @@ def _changes(overrides: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _samples(tagger: LoadedTagger, data: dict[str, Any], given: bool) -> dict[str, Sample]:
-    """The test samples; without test files, the share of the training files that the run kept for testing."""
+def _samples(
+    tagger: LoadedTagger, data: dict[str, Any], given: bool, parameters: Sequence[Assignment]
+) -> dict[str, Sample]:
+    """The test samples, one for each value of a parameter.
+
+    Without test files they are the share of the training files that the run kept for testing.
+    """
     from salt_like.data.splits import Splits
 
     split = None if given else data.get("split")
@@ -145,7 +153,12 @@ def _samples(tagger: LoadedTagger, data: dict[str, Any], given: bool) -> dict[st
     )
     for sample in splits.samples("test", tagger.spec, labels=False).values():
         _check_labels(tagger, sample)
-    return splits.samples("test", tagger.spec)
+    found = {}
+    for value in parameters:
+        for name, sample in splits.samples("test", tagger.spec, parameter=value).items():
+            sample.name = f"{name}{hypothesis.suffix(value, len(parameters))}"
+            found[sample.name] = sample
+    return found
 
 
 def _check_labels(tagger: LoadedTagger, sample: Sample) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -62,6 +63,24 @@ class ReweightConfig:
     max_weight: float = 20.0
 
 
+@dataclass(frozen=True)
+class ParameterConfig:
+    """A hypothesis as an input (arXiv:1601.07913), which only jets of the signal have by themselves.
+
+    Args:
+        field: Input of the jets that holds it.
+        label: Label of the jets that holds the class.
+        signal: Classes whose jets keep their own value in training; all others are given one that the signal has.
+        bins: Input of the jets → edges of its bins in the file's unit, within which values are drawn; what is outside
+            belongs to the first and the last bin.
+    """
+
+    field: str
+    label: str
+    signal: Sequence[str]
+    bins: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+
+
 VariableEntry: TypeAlias = VariableConfig | str | None
 StreamInputs: TypeAlias = Sequence[str] | Mapping[str, VariableEntry]
 
@@ -84,6 +103,8 @@ class DataConfig:
         allow_truth_inputs: Truth fields that may be inputs, as ``field`` or ``stream.field``.
         discriminants: Name → ``{signal: class, background: {class: fraction}}``; ``None`` for the usual ones.
         reweight: How jets are weighted by class and kinematics; ``None`` for not at all.
+        parameter: The input that is a hypothesis; ``None`` for none.
+        seed: Of everything random.
     """
 
     inputs: Mapping[str, StreamInputs]
@@ -99,6 +120,8 @@ class DataConfig:
     allow_truth_inputs: Sequence[str] = ()
     discriminants: Mapping[str, Mapping[str, object]] | None = None
     reweight: ReweightConfig | None = None
+    parameter: ParameterConfig | None = None
+    seed: int = 0
 
 
 def request(plain: Mapping[str, Any]) -> Request:

@@ -67,6 +67,7 @@ class Extractor:
         labels: False leaves labels out, so that files without truth can be read.
         part: Keep only jets of this share of all events.
         cells: Find class and kinematic bin of each jet, where the spec has weights for them.
+        made: Input of the jets that is not read, but NaN until someone gives it a value.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Extractor:
         labels: bool = True,
         part: EventPart | None = None,
         cells: bool = False,
+        made: str | None = None,
     ) -> None:
         self.spec = spec
         self.weight = weight
@@ -87,7 +89,13 @@ class Extractor:
         self.truncated: Counter[str] = Counter()
         streams = (one for one in spec.streams if one.is_global or one.variables or labels)
         self._streams = {
-            stream.name: _StreamReader(stream, spec if labels else None, source.header(stream.name), self.truncated)
+            stream.name: _StreamReader(
+                stream,
+                spec if labels else None,
+                source.header(stream.name),
+                self.truncated,
+                made if stream.is_global else None,
+            )
             for stream in streams
         }
         self._jets = self._streams.pop(spec.global_stream.name)
@@ -164,8 +172,16 @@ class Extractor:
 class _StreamReader:
     """What is read of one stream."""
 
-    def __init__(self, stream: Stream, labelled: DataSpec | None, header: Header, truncated: Counter[str]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        labelled: DataSpec | None,
+        header: Header,
+        truncated: Counter[str],
+        made: str | None = None,
+    ) -> None:
         self.stream = stream
+        self.made = made
         self.header = header
         self.truncated = truncated
         self.selection = (
@@ -183,7 +199,7 @@ class _StreamReader:
         if (self.header.capacity == 0) != self.stream.is_global:
             has, needs = ("(N,)", "(N, L)") if self.header.capacity == 0 else ("(N, L)", "(N,)")
             raise UserError(f"dataset '{name}' has shape {has} where {needs} is needed\nin {source.parts[0][0]}")
-        inputs = [variable.name for variable in self.stream.variables]
+        inputs = [variable.name for variable in self.stream.variables if variable.name != self.made]
         source.require(name, inputs, f"data.inputs.{name}")
         source.require_numbers(name, inputs)
         for decoder in self.decoders.values():
@@ -232,11 +248,12 @@ class _StreamReader:
         columns = np.empty((len(self.stream.variables), len(rows)), np.float32)
         with np.errstate(over="ignore"):
             for target, variable in zip(columns, self.stream.variables, strict=True):
-                target[:] = rows[variable.name]
+                target[:] = np.nan if variable.name == self.made else rows[variable.name]
         values = np.ascontiguousarray(columns.T)
         if not np.isfinite(values).all():
             for column, variable in enumerate(self.stream.variables):
-                _check_finite(values[:, column], rows, variable, place)
+                if variable.name != self.made:
+                    _check_finite(values[:, column], rows, variable, place)
         return values
 
     def labels(self, rows: Rows, place: Place) -> dict[str, NDArray[np.generic]]:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from salt_like.batch import Batch
+from salt_like.conditioning import ALWAYS
 from salt_like.data.augment import Augmentation
 from salt_like.data.collate import Collator
 from salt_like.data.columns import Columns
+from salt_like.data.hypothesis import conditioned
 from salt_like.data.packed import PackedColumns
 from salt_like.data.shuffle import EpochOrder, Order, Shards, grouped
 from salt_like.data.transfer import Parcel, Step
@@ -56,6 +58,8 @@ class Preparation:
         seed: Seed of the whole training.
         rank: Number of this process.
         factors: Factor on the weight of a jet of each cell, ``(cells + 1,)``; ``None`` for 1.
+        parameter: Where jets of a parameterised network get values of its parameter: ``"each epoch"`` other ones,
+            ``"once"`` for all, or not here.
     """
 
     collator: Collator
@@ -63,6 +67,7 @@ class Preparation:
     seed: int = 0
     rank: int = 0
     factors: NDArray[np.float64] | None = None
+    parameter: Literal["each epoch", "once", "elsewhere"] = "elsewhere"
 
     def __call__(self, columns: Columns, epoch: int, batch: int) -> Batch:
         """The batch of these jets; `epoch` and `batch` (and not the worker) determine what is random."""
@@ -71,17 +76,22 @@ class Preparation:
     def batches(self, columns: Columns, sizes: Sequence[int], epoch: int, first: int) -> list[Batch]:
         """Batches of so many jets each, one after the other, of which `first` is the number of the first."""
         if not self.augment:
-            return self.collator.batches(self._weighted(columns), sizes)
+            return self.collator.batches(self._prepared(columns, epoch), sizes)
         parts = columns.split(sizes)
         return [self(part, epoch, batch) for batch, part in enumerate(parts, first)]
 
     def _changed(self, columns: Columns, epoch: int, batch: int) -> Columns:
-        columns = self._weighted(columns)
+        columns = self._prepared(columns, epoch)
         if self.augment:
             random = np.random.default_rng([self.seed, epoch, batch, self.rank])
             for change in self.augment:
                 columns = change(columns, random, self.collator.spec)
         return columns
+
+    def _prepared(self, columns: Columns, epoch: int) -> Columns:
+        if self.parameter != "elsewhere":
+            columns = conditioned(columns, self.collator.spec, epoch if self.parameter == "each epoch" else ALWAYS)
+        return self._weighted(columns)
 
     def _weighted(self, columns: Columns) -> Columns:
         if self.factors is None:

@@ -8,14 +8,16 @@ from typing import Any, Literal
 import torch
 from lightning import LightningDataModule
 
+from salt_like.conditioning import Conditioning
 from salt_like.data.augment import Augmentation
 from salt_like.data.cache import Cache
 from salt_like.data.collate import Collator
 from salt_like.data.complete import complete
-from salt_like.data.config import DataConfig, LabelConfig, ReweightConfig, VariableConfig, request
+from salt_like.data.config import DataConfig, LabelConfig, ParameterConfig, ReweightConfig, VariableConfig, request
 from salt_like.data.loader import Loader, Preparation, Steps
 from salt_like.data.mixture import Mixture
 from salt_like.data.occurrence import check_validation, occurrence
+from salt_like.data.parameter import alone, completed, fitted
 from salt_like.data.resolve import draft_spec
 from salt_like.data.sample import Sample
 from salt_like.data.splits import Splits, Which
@@ -25,6 +27,12 @@ from salt_like.data.watch import watch
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec
 
+# of a parameterised network: test samples have values of their own already
+PARAMETER: dict[Which, Literal["each epoch", "once", "elsewhere"]] = {
+    "train": "each epoch",
+    "val": "once",
+    "test": "elsewhere",
+}
 Paths = str | list[str] | dict[str, str | list[str]] | None
 
 
@@ -55,6 +63,8 @@ class Data(LightningDataModule):
         allow_overlap: Accept training, validation and test files that share events.
         weight: Field with the weight of each jet.
         reweight: Weights with which classes have the same kinematics: {label: flavour_label, bins: {pt: [2e4, 5e4]}}.
+        parameter: Input of the jets that is a hypothesis, which only the signal has by itself:
+            {field: HadronPt, label: flavour_label, signal: [bjets]}.
         defaults: Variable (or wildcard) and the value that means "not measured".
         allow_truth_inputs: Truth fields that may be inputs all the same.
         labels: Classes and ignored values of a label, by the name of its field.
@@ -96,6 +106,7 @@ class Data(LightningDataModule):
         allow_overlap: bool = False,
         weight: str | None = None,
         reweight: ReweightConfig | None = None,
+        parameter: ParameterConfig | None = None,
         defaults: dict[str, float] | None = None,
         allow_truth_inputs: list[str] | None = None,
         labels: dict[str, LabelConfig] | None = None,
@@ -138,6 +149,8 @@ class Data(LightningDataModule):
             allow_truth_inputs=allow_truth_inputs or (),
             discriminants=discriminants,
             reweight=reweight,
+            parameter=parameter,
+            seed=seed,
         )
         self.spec: DataSpec = spec or self._resolved(config, norm_dict, class_dict)
         pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
@@ -248,10 +261,18 @@ class Data(LightningDataModule):
     def _resolved(self, config: DataConfig, norm_dict: str | None, class_dict: str | None) -> DataSpec:
         source = self.splits.source("train")
         draft = draft_spec(config, source)
-        return complete(draft, self._statistics(draft), config, norm_dict, class_dict, source.parts[0][0])
+        spec = complete(draft, self._statistics(draft), config, norm_dict, class_dict, source.parts[0][0])
+        return spec if spec.parameter is None else self._conditioned(spec, spec.parameter)
+
+    def _conditioned(self, spec: DataSpec, parameter: Conditioning) -> DataSpec:
+        samples = self.splits.samples("train", alone(spec, parameter), parameter="own").values()
+        about = {
+            "parameter": [statistics_key(list(samples)), parameter.signal, parameter.edges, repr(spec.reweighting)]
+        }
+        return completed(spec, parameter, self.cache.plain(about, lambda: fitted(spec, parameter, samples)))
 
     def _statistics(self, spec: DataSpec) -> Statistics:
-        samples = list(self.splits.samples("train", spec).values())
+        samples = list(self.splits.samples("train", spec, parameter="own").values())
 
         def compute() -> dict[str, Any]:
             with watch("reading the training files once") as progress:
@@ -260,7 +281,7 @@ class Data(LightningDataModule):
         return Statistics.from_dict(self.cache.plain({"statistics": statistics_key(samples)}, compute))
 
     def _mixture(self, which: Which) -> Mixture:
-        samples = self.splits.samples(which, self.spec, self.weight_scale)
+        samples = self.splits.samples(which, self.spec, self.weight_scale, parameter="own")
         if not any(sample.rows for sample in samples.values()):
             raise UserError(f"no jets in data.{which}: {self.splits.source(which).parts[0][0]}")
         return Mixture(samples)
@@ -284,7 +305,8 @@ class Data(LightningDataModule):
         factors = None if found is None else found.factors()
         # what training draws, validation weighs: its loss is that of the same sample, jet by jet
         rates = factors if found is not None and found.mode == "sampling" and which == "train" else None
-        prepare = Preparation(self.collator, augment, self.seed, rank, factors if rates is None else None)
+        weights = factors if rates is None else None
+        prepare = Preparation(self.collator, augment, self.seed, rank, weights, PARAMETER[which])
         return StepMaker(self.cache, self.cache_policy, prepare, self.batch_size, self.accumulate, world, rates)
 
     def _loader(self, steps: Steps) -> Loader:

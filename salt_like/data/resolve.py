@@ -13,6 +13,7 @@ from salt_like.data.config import DataConfig, VariableConfig, VariableEntry
 from salt_like.data.discriminants import resolve_discriminants
 from salt_like.data.expressions import Expression
 from salt_like.data.labels import resolve_label
+from salt_like.data.parameter import resolve_parameter
 from salt_like.data.source import Source
 from salt_like.data.statistics import TRANSFORMS
 from salt_like.data.truth import refuse_truth
@@ -33,9 +34,12 @@ def draft_spec(config: DataConfig, source: Source) -> DataSpec:
     """
     inputs = {stream: _entries(stream, asked) for stream, asked in config.inputs.items()}
     _check_streams(config, source, inputs)
+    jets = inputs.get(config.global_stream, {})
     for request in config.requests:
         source.require(request.stream, (), request.asked)
-    refuse_truth(inputs, source, config.requests, config.weight, config.allow_truth_inputs)
+    # a hypothesis is no truth: jets that have none by themselves are given one, and in tests all are
+    allowed = [config.parameter.field] if config.parameter and config.parameter.field in jets else []
+    refuse_truth(inputs, source, config.requests, config.weight, [*config.allow_truth_inputs, *allowed])
     _check_defaults(config.defaults, source, inputs)
     units = {name: units_of(source.header(name), source.attributes) for name in source.headers}
     names = dict.fromkeys([*inputs, *(request.stream for request in config.requests)])
@@ -57,6 +61,7 @@ def draft_spec(config: DataConfig, source: Source) -> DataSpec:
         event=_event(config, source),
         units=str(source.attributes.get("units", "")),
         reweighting=resolve_reweighting(config.reweight, labels, config.global_stream, source),
+        parameter=resolve_parameter(config.parameter, streams, labels, config.seed),
     )
 
 
@@ -136,7 +141,7 @@ def _stream(
                 name=field,
                 transform=entry.transform,
                 clip=None if entry.clip is None else (entry.clip[0], entry.clip[1]),
-                default=_default(field, entry, config.defaults, header.dtype[field]),
+                default=_default(field, entry, _defaults(field, config), header.dtype[field]),
                 flag_default=entry.flag_default,
                 unit=units[field],
             )
@@ -148,6 +153,13 @@ def _stream(
         order_by=order,
         selection=selection,
     )
+
+
+def _defaults(name: str, config: DataConfig) -> Mapping[str, float]:
+    """Those that are declared; jets without a value of the parameter may have NaN."""
+    if config.parameter is None or config.parameter.field != name or "*" in config.defaults:
+        return config.defaults
+    return {**config.defaults, "*": float("nan")}
 
 
 def _default(

@@ -17,6 +17,7 @@ from salt_like.data.columns import Columns
 from salt_like.data.events import EventPart, Hashes, event_hash
 from salt_like.data.extract import Chunk, Extractor
 from salt_like.data.files import Files
+from salt_like.data.hypothesis import Assignment, assigned
 from salt_like.data.source import Arrays, Rows, Source
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec
@@ -40,6 +41,8 @@ class Sample:
         part: Keep only jets of this share of all events.
         limit: Use at most this many jets after selection, shared out over the files in proportion.
         cells: Find class and kinematic bin of each jet, where the spec has weights for them.
+        parameter: Value of the parameter of a parameterised network for all jets; ``"drawn"`` for one of the signal's
+            distribution for each jet, whatever it is; ``"own"`` for those of the source, which training alone may see.
 
     Raises:
         UserError: A file cannot be read or lacks something that the spec needs.
@@ -57,13 +60,16 @@ class Sample:
         part: EventPart | None = None,
         limit: int | None = None,
         cells: bool = False,
+        parameter: Assignment = "drawn",
     ) -> None:
         self.name = name
         self.source = _source(source)
         self.spec = spec
         self.limit = limit
         self.part = part
-        self.extractor = Extractor(spec, self.source, weight, weight_scale, labels, part, cells)
+        self.parameter = parameter
+        made = None if spec.parameter is None or parameter == "own" else spec.parameter.field
+        self.extractor = Extractor(spec, self.source, weight, weight_scale, labels, part, cells, made)
         self._lengths = self.source.lengths[spec.global_stream.name]
         self._ends: tuple[int, ...] | None = None
         if limit is not None and limit < 1:
@@ -206,11 +212,14 @@ class Sample:
         if extractor.cells is not None:
             found = extractor.cells.reweighting
             wanted["cells"] = [found.label, found.variables, found.edges]
+        if self.spec.parameter is not None:
+            wanted["parameter"] = [self.spec.parameter.field, self.parameter]
         return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
     def _read(self, part: int, start: int, stop: int, offset: int) -> Columns:
         rows = {stream: self.source.read(stream, part, start, stop) for stream in self.extractor.streams}
-        return self.extractor(Chunk(self.source.parts[part][0], start, offset, self.source.runs[part], rows))
+        chunk = Chunk(self.source.parts[part][0], start, offset, self.source.runs[part], rows)
+        return assigned(self.extractor(chunk), self.spec, self.parameter)
 
     def _ranges(self, rows_per_chunk: int, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """(file, first row, row after the last, rows of the files before) of each chunk, rows counted in the file."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from salt_like.data.events import EventPart, Hashes, check_overlap, event_parts
 from salt_like.data.files import Files, Paths, named
+from salt_like.data.hypothesis import Assignment
 from salt_like.data.mixture import shared_out
 from salt_like.data.sample import Progress, Sample
 from salt_like.errors import UserError, nearest
@@ -65,7 +66,12 @@ class Splits:
         return self._source(next(iter(self._files(which).values())))
 
     def samples(
-        self, which: Which, spec: DataSpec, weight_scale: float = 1.0, labels: bool = True
+        self,
+        which: Which,
+        spec: DataSpec,
+        weight_scale: float = 1.0,
+        labels: bool = True,
+        parameter: Assignment = "drawn",
     ) -> dict[str, Sample]:
         """The named samples of training, validation or test.
 
@@ -74,6 +80,7 @@ class Splits:
             spec: What to read.
             weight_scale: Weights are divided by this.
             labels: False leaves labels and weights out.
+            parameter: Values of the parameter of a parameterised network, as in `Sample`.
 
         Raises:
             UserError: No files were given, or a file lacks something.
@@ -90,6 +97,7 @@ class Splits:
                 part=self.parts.get(which),
                 limit=limit,
                 cells=which != "test",
+                parameter=parameter,
             )
 
         files, limit = self._files(which), self.limits.get(which)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from salt_like.callbacks.predictions import PredictionWriter, open_predictions
 from salt_like.callbacks.tables import VALID, Precision, Table
 from salt_like.data.columns import Columns
+from salt_like.data.hypothesis import place
 from salt_like.data.sample import Progress, Sample
 from salt_like.errors import UserError
 from salt_like.evaluation.contents import Contents
@@ -60,8 +61,8 @@ class SamplePredictor:
         self.sample = sample
         self.options = options
         spec, source = tagger.spec, sample.source
-        # what the model was told of each jet; the field of that name may hold the truth
-        self.parameter = None if spec.parameter is None else f"{tagger.name}_{spec.parameter.field}"
+        # what the model is told of each jet; the field of that name may hold the truth
+        self.told = {} if spec.parameter is None else {f"{tagger.name}_{spec.parameter.field}": spec.parameter.field}
         labelled = sample.extractor.labelled
         # the jets in any case: event, weight and row belong to every prediction; true objects beside those found
         said = [output.stream for output in tagger.outputs if not output.objects]
@@ -91,8 +92,8 @@ class SamplePredictor:
                 continue
             copied = {name: source.header(stream).dtype[name] for name in self._wanted(stream)}
             resolved = {one.key: np.dtype("f4" if one.kind == "real" else "i4") for one in self.derived[stream]}
-            if self.parameter is not None and stream == spec.global_stream.name:
-                resolved[self.parameter] = np.dtype("f4")
+            if stream == spec.global_stream.name:
+                resolved |= dict.fromkeys(self.told, np.dtype("f4"))
             self.tables[stream] = replace(table, copied=copied, resolved=resolved)
 
     def write(self, path: Path, progress: Progress | None = None) -> int:
@@ -138,8 +139,9 @@ class SamplePredictor:
                 continue
             for label in self.derived[stream]:
                 values[label.key] = columns.labels[stream][label.key]
-            if self.parameter in table.resolved:
-                values[self.parameter] = columns.inputs[stream][:, self._place]
+            if stream == self.tagger.spec.global_stream.name:
+                for name, field in self.told.items():
+                    values[name] = columns.inputs[stream][:, place(self.tagger.spec, field)]
             header = self.sample.source.header(stream)
             names = [*table.copied, *([VALID] if table.slots is not None and VALID in header.fields else [])]
             fields = self.sample.fields(stream, names, columns.rows)
@@ -171,7 +173,7 @@ class SamplePredictor:
         spec, fields = self.tagger.spec, self.sample.source.header(stream).fields
         names = [label.name for label in spec.labels if label.stream == stream]
         if stream == spec.global_stream.name:
-            inputs = [variable.name for variable in spec.global_stream.variables]
+            inputs = [one.name for one in spec.global_stream.variables if one.name not in self.told.values()]
             names = [*spec.event, *names, *inputs, *([self.options.weight] if self.options.weight else [])]
         names += self.options.extra.get(stream, ())
         return [name for name in dict.fromkeys(names) if name in fields and name != VALID]
@@ -205,6 +207,8 @@ class SamplePredictor:
         facts["selection"] = described.selection or ""
         if described.is_global:
             facts["selected_rows"], facts["source_rows"] = jets, self.sample.rows
+            for field in self.told.values():
+                facts["parameter"] = f"{field}: {self.sample.parameter}"
         else:
             facts["order_by"] = described.order_by or ""
             facts["max_constituents"] = described.max_constituents or 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from salt_like.data.collate import collate
 from salt_like.data.columns import Columns
+from salt_like.data.hypothesis import conditioned
 from salt_like.data.sample import Sample
 from salt_like.errors import UserError
 from salt_like.trees.boosting import Table
@@ -52,6 +53,7 @@ def read(samples: Mapping[str, Sample], tagger: TreeTagger, report: Report = lam
 
 
 def _of(columns: Columns, tagger: TreeTagger) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    columns = conditioned(columns, tagger.spec)
     label = tagger.learns.label
     labels = columns.labels[label.stream][label.key]
     weights = np.ones(len(columns)) if columns.weights is None else columns.weights.astype(np.float64)
