@@ -16,7 +16,10 @@ from salt_like.cli.table import Table, count, number
 from salt_like.data.collate import collate
 from salt_like.data.columns import Columns
 from salt_like.data.files import Files, Source, named
+from salt_like.encoders import GraphEncoder
 from salt_like.errors import UserError
+from salt_like.export import onnx_file
+from salt_like.export.trial import what_keeps_from_export
 from salt_like.spec import DataSpec, Request, Stream
 from salt_like.training import checkpoint
 
@@ -62,7 +65,18 @@ def report(name: str, overrides: Sequence[tuple[str, Any]] = ()) -> list[Table |
         means = {stream.name: _mean_multiplicity(train, stream) for stream in spec.set_streams}
     pairs = sorted({request.stream for request in requests if request.pairs})
     parts += [*_model(tagger, spec, means, pairs), _outputs(tagger, resolved["name"]), needs.table(wanted, sources)]
-    return parts
+    return parts + _export(tagger)
+
+
+def _export(tagger: Tagger) -> list[Table | str]:
+    """Whether the convolution of a graph encoder, which is others' code, can be exported: better known before."""
+    if not isinstance(tagger.encoder, GraphEncoder) or not onnx_file.can_export():
+        return []
+    reason = what_keeps_from_export(tagger.encoder)
+    name = type(tagger.encoder.convolution).__name__.lstrip("_")
+    if reason is None:
+        return [f"export: {name} has an ONNX form that says the same"]
+    return [f"export: NOT POSSIBLE with {name}: it would train, but `train export` would fail\nfound: {reason}"]
 
 
 def _sources(data: Mapping[str, Any]) -> dict[str, Source]:

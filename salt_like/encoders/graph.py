@@ -50,6 +50,9 @@ class GraphEncoder(Encoder):
         dropout: Probability of dropping a value of a branch.
         out_dim: Width after a last linear layer, ``None`` for no such layer.
 
+    Attributes:
+        edge_dim: Number of features of an edge, ``None`` for none.
+
     Raises:
         ValueError: The convolution does not fit, see `make_convolution`.
     """
@@ -78,7 +81,7 @@ class GraphEncoder(Encoder):
         self.graph = graph
         self.pairs = pairs
         self.pair_norm = None if pairs is None else BatchNorm(pairs.dim)
-        edge_dim = None if pairs is None else pairs.dim
+        self.edge_dim = edge_dim = None if pairs is None else pairs.dim
         self.layers = nn.ModuleList(
             _Layer(
                 make_convolution(convolution, dim, edge_dim),
@@ -105,6 +108,11 @@ class GraphEncoder(Encoder):
                 edges = found.index(), None if pairs is None else self._features(found, pairs, x.dtype)
             x = tokens.layout.blank(layer(x, *edges))
         return tokens.with_values(self.out(self.final_norm(x)))
+
+    @property
+    def convolution(self) -> nn.Module:
+        """That of the first layer."""
+        return self.layers[0].convolution  # type: ignore[return-value]
 
     def _features(self, edges: Edges, pairs: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
         """Of every edge in the order of the index, normalised, ``(E, F)``; 0 where there is no neighbour."""
@@ -142,18 +150,18 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, index: Tensor, features: Tensor | None) -> Tensor:
         x = self._branch(x, self.norm, lambda y: self.activation(self._convolved(y, index, features)))
-        if self.feedforward is None:
+        if self.feedforward is None or self.feedforward_norm is None:
             return x
         return self._branch(x, self.feedforward_norm, self.feedforward)
 
     def _branch(self, x: Tensor, norm: nn.Module, act: Callable[[Tensor], Tensor]) -> Tensor:
         y = self.dropout(act(norm(x) if self.norm_first else x))
         y = x + y if self.residual else y
-        return y if self.norm_first else norm(y)
+        return y if self.norm_first else norm(y)  # type: ignore[no-any-return]
 
     def _convolved(self, x: Tensor, index: Tensor, features: Tensor | None) -> Tensor:
         """The convolution with one further node, which edges of places without a neighbour begin and end at."""
         flat = x.reshape(-1, x.shape[-1])
         nodes = torch.cat([flat, flat.new_zeros(1, flat.shape[1])])
         given = {} if features is None else {"edge_attr": features}
-        return self.convolution(nodes, index, **given)[:-1].reshape(x.shape)
+        return self.convolution(nodes, index, **given)[:-1].reshape(x.shape)  # type: ignore[no-any-return]

@@ -33,14 +33,14 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str]) -> bytes:
     Raises:
         UserError: This torch cannot export, or an operation of the model has no ONNX form.
     """
-    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < OLDEST_TORCH:
+    if not can_export():
         needed = ".".join(map(str, OLDEST_TORCH))
         raise UserError(f"torch {torch.__version__} cannot export graphs like these\nneeded is {needed} or newer")
     interface = graph.interface
     example = tuple(_example(one, interface, number) for number, one in enumerate(interface.inputs))
     shapes = tuple(_dynamic(one, interface) for one in interface.inputs)
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             program = torch.onnx.export(
                 graph,
                 example,
@@ -59,6 +59,11 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str]) -> bytes:
     model = program.model_proto
     _plant(model, graph)
     return _finished(model, interface, metadata)
+
+
+def can_export() -> bool:
+    """Whether this torch is new enough."""
+    return tuple(int(part) for part in torch.__version__.split(".")[:2]) >= OLDEST_TORCH
 
 
 def operators(model: bytes) -> dict[str, int]:
@@ -133,14 +138,18 @@ def _finished(model, interface: Interface, metadata: Mapping[str, str]) -> bytes
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter warns of missing packages and prints its progress: nothing that a user could act on."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "torch.fx")]
     before = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
