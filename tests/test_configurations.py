@@ -32,7 +32,14 @@ SHRUNK = {
     "model": {"dim": 16, "optimizer": {"lr": 5e-3}},
     "trainer": {"max_epochs": EPOCHS, "accelerator": "cpu", "enable_progress_bar": False, "gradient_clip_val": 1.0},
 }
-ENCODER = {"encoder": {"layers": 1, "heads": 2}}
+# parts of the model that are classes with sizes of their own
+SMALLER = {
+    "particlenet": {"encoder": {"init_args": {"k": 4, "channels": [[16, 16], [16, 16]], "fusion": 32}}},
+    "part": {
+        "encoder": {"init_args": {"layers": 1, "heads": 2, "pair_hidden": [8]}},
+        "pooling": {"init_args": {"layers": 1, "heads": 2}},
+    },
+}
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +76,7 @@ def train(folder: Path, name: str, sample: Path, epochs: int = EPOCHS) -> list[d
         "data": {**SHRUNK["data"], "train": str(sample)},
         "trainer": {**SHRUNK["trainer"], "max_epochs": epochs},
     }
+    small["model"] = {**SHRUNK["model"], **SMALLER.get(name, {})}
     encoder = written(name)["model"].get("encoder", {})
     if "layers" in encoder:
         small["model"] = {**SHRUNK["model"], "encoder": {"layers": 1, "heads": 2}}
@@ -116,6 +124,7 @@ def dense(work) -> float:
 
 def test_are_all_here_and_short():
     assert {"quickstart", "gn2", "gn2-small", "gn3-like", "deepsets", "dnn", "regression"} <= set(NAMES)
+    assert {"particlenet", "part"} <= set(NAMES)
     for name in NAMES:
         text = (shipped.FOLDER / f"{name}.yaml").read_text()
         assert len(text.splitlines()) < 60, name
