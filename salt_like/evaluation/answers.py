@@ -107,6 +107,12 @@ def side_of(file: PredictionFile) -> Side:
         if stream == jets:
             values, jet = file.columns(list(own)), np.arange(file.jets)
             place = np.full(file.jets, OF_JETS)
+        elif any(one.objects for one in own.values()):
+            array = np.concatenate(list(file.arrays(stream)))
+            rows[stream] = objects_rows(
+                stream, {one.field: Answer(one.kind, array[name], one.unit) for name, one in own.items()}
+            )
+            continue
         else:
             values, jet, place = _constituents(file, stream, list(own))
         flat = {
@@ -114,21 +120,36 @@ def side_of(file: PredictionFile) -> Side:
         }
         rows[stream] = Rows(stream, jet, place, flat)
         vectors = {one.field: Answer(one.kind, values[name]) for name, one in own.items() if values[name].ndim == 2}
-        rows |= {f"{stream}, {field}": vector_rows(stream, field, one) for field, one in vectors.items()}
+        rows |= {f"{stream}, {field}": vector_rows(stream, field, one, jet, place) for field, one in vectors.items()}
     return Side(str(file.path), file.contents.model, file.columns(named), rows)
 
 
-def vector_rows(stream: str, field: str, answer: Answer) -> Rows:
-    """A vector of each jet as one row per component.
+def vector_rows(stream: str, field: str, answer: Answer, jet: NDArray[np.integer], place: NDArray[np.integer]) -> Rows:
+    """Vectors as one row per component.
 
     Args:
-        stream: The global stream.
+        stream: Stream that they belong to.
         field: Name of the output.
-        answer: With values ``(n, D)``.
+        answer: With values ``(m, D)``.
+        jet: Jet of each vector, ``(m,)``.
+        place: Slot of its constituent in its jet, ``(m,)``; -1 for vectors of jets.
     """
-    jets, width = answer.values.shape
-    jet, place = np.repeat(np.arange(jets), width), np.tile(np.arange(width), jets)
-    return Rows(stream, jet, place, {field: replace(answer, values=answer.values.reshape(-1))})
+    number, width = answer.values.shape
+    component = np.tile(np.arange(width), number)
+    places = np.repeat(place.clip(min=0), width) * width + component
+    return Rows(stream, np.repeat(jet, width), places, {field: replace(answer, values=answer.values.reshape(-1))})
+
+
+def objects_rows(stream: str, answers: Mapping[str, Answer]) -> Rows:
+    """Objects of jets as one row each.
+
+    Args:
+        stream: Array of the objects.
+        answers: With values ``(n, Q)`` each.
+    """
+    jets, number = next(iter(answers.values())).values.shape
+    flat = {field: replace(one, values=one.values.reshape(-1)) for field, one in answers.items()}
+    return Rows(stream, np.repeat(np.arange(jets), number), np.tile(np.arange(number), jets), flat)
 
 
 def _constituents(file: PredictionFile, stream: str, names: Sequence[str]) -> tuple[dict[str, Array], Array, Array]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from salt_like.bundle import Bundle
+from salt_like.bundle import Bundle, read_sums
 from salt_like.errors import UserError
-from salt_like.evaluation.answers import OF_JETS, Answer, Matched, Rows, Side, vector_rows
+from salt_like.evaluation.answers import OF_JETS, Answer, Matched, Rows, Side, objects_rows, vector_rows
+from salt_like.export import verify
 from salt_like.loading.session import open_session
 
 Array = NDArray[Any]
@@ -39,15 +39,24 @@ def golden_jets(bundle: Bundle) -> Jets:
     """The golden jets of a bundle, with variables in its order.
 
     Raises:
-        UserError: They cannot be read.
+        UserError: They cannot be read, were changed, or do not fit the manifest.
     """
-    path = bundle.folder / "golden.h5"
+    path, found = bundle.folder / verify.GOLDEN, verify.Findings()
+    sums = read_sums(bundle.folder)
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            groups = [{name: one[:] for name, one in file[key].items()} for key in ("inputs", "valid")]
-            return Jets(tuple(file["case"].asstr()[:]), *groups)
-    except (OSError, KeyError) as error:
+        sums.check(verify.GOLDEN, verify.hash_of(path))
+        golden = verify.read_golden(path, dict(bundle.manifest), found)
+    except OSError as error:
         raise UserError(f"the golden jets of the bundle cannot be read: {path}\nfound: {error}") from error
+    except verify.StopError:
+        golden = None
+    if golden is None or found.failures:
+        wrong = found.failures[0]
+        raise UserError(
+            f"the golden jets of the bundle are damaged: {path}\nfound: {wrong['about']}: {wrong['message'][:200]}\n"
+            f"train verify {bundle.folder} says more"
+        )
+    return Jets(tuple(golden.cases), golden.inputs, golden.valid)
 
 
 def sides_of_bundles(
@@ -97,7 +106,7 @@ def said(bundle: Bundle, jets: Jets, report: Report = lambda *_: None) -> dict[s
     found: dict[str, list[Array]] = {one["name"]: [] for one in described["outputs"]}
     for start in range(0, number, BATCH if batched else 1):
         part = slice(start, start + (BATCH if batched else 1))
-        results = session.run(list(found), feeds(described["inputs"], jets, part, batched))
+        results = session.run(list(found), verify.feeds(dict(described), jets, part, not batched)[0])
         for one, values in zip(described["outputs"], results, strict=True):
             valid = jets.valid.get(one["stream"])
             if valid is not None and batched:
@@ -108,45 +117,29 @@ def said(bundle: Bundle, jets: Jets, report: Report = lambda *_: None) -> dict[s
     return _rows(described, joined, jets)
 
 
-def feeds(inputs: Sequence[Mapping[str, Any]], jets: Jets, part: slice, batched: bool) -> dict[str, Array]:
-    """Arrays for the inputs of a graph.
-
-    Args:
-        inputs: As the manifest describes them.
-        jets: The jets.
-        part: Which of them; one for a graph of single jets.
-        batched: Whether the graph takes many.
-    """
-    found = {}
-    for one in inputs:
-        valid = jets.valid.get(one["stream"])
-        if one["dtype"] == "bool":
-            found[one["name"]] = jets.valid[one["stream"]][part]
-        elif valid is None or batched:
-            found[one["name"]] = jets.inputs[one["stream"]][part]
-        else:
-            found[one["name"]] = np.ascontiguousarray(jets.inputs[one["stream"]][part][0][valid[part][0]])
-    return found
-
-
 def _rows(described: Mapping[str, Any], values: Mapping[str, Array], jets: Jets) -> dict[str, Rows]:
     answers: dict[str, dict[str, Answer]] = {}
     found: dict[str, Rows] = {}
+    arrays = [one["objects"]["array"] for one in described["tasks"].values() if one.get("objects")]
+    jets_of = {stream: np.nonzero(valid) for stream, valid in jets.valid.items()}
+    alone = np.arange(len(jets.cases)), np.full(len(jets.cases), OF_JETS)
     for one in described["outputs"]:
         known = answers.setdefault(one["stream"], {})
         field = _field(one["column"] or one["name"], one["stream"], described["model"])
         if field in known:  # what is called like a column that has been given another name
             field = _field(one["name"], one["stream"], described["model"])
         answer = Answer(one["kind"], values[one["name"]], one["unit"], not one["classes"], one["tolerance"])
-        if answer.values.ndim > 1:
-            found[f"{one['stream']}, {field}"] = vector_rows(one["stream"], field, answer)
+        if answer.values.ndim > 1 and one["stream"] not in arrays:
+            where = jets_of.get(one["stream"], alone)
+            found[f"{one['stream']}, {field}"] = vector_rows(one["stream"], field, answer, *where)
         else:
             known[field] = answer
     for stream, known in answers.items():
-        jet, place = np.arange(len(jets.cases)), np.full(len(jets.cases), OF_JETS)
-        if stream in jets.valid:
-            jet, place = np.nonzero(jets.valid[stream])
-        found[stream] = Rows(stream, jet, place, known)
+        if stream in arrays:
+            found[stream] = objects_rows(stream, known)
+        else:
+            jet, place = jets_of.get(stream, alone)
+            found[stream] = Rows(stream, jet, place, known)
     return found
 
 

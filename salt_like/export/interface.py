@@ -203,6 +203,8 @@ def _athena(tagger: Tagger, model: str, tasks: Sequence[str]) -> list[GraphOutpu
         stream = tagger.spec.stream(tagger.task(name).stream)
         if stream.is_global:
             continue
+        if tagger.task(name).objects:  # the software knows one number per jet or track: of objects, whose each track is
+            outputs = tuple(output for output in outputs if output.kind == "index")
         kinds = {output.kind for output in outputs}
         if "index" in kinds and stream.length > INT8_LIMIT:
             raise UserError(
@@ -238,7 +240,7 @@ def _combined(
         if name in by_name:
             raise UserError(f"--combine: an output '{name}' is there already\nuse another name")
         for other in chosen:
-            if by_name[other].kind in ("index", "embedding"):
+            if by_name[other].kind in ("index", "embedding") or by_name[other].terms[0][1].width:
                 raise UserError(f"--combine {short}: '{other}' is no number that could be added up")
         streams = {by_name[other].stream for other in chosen}
         if len(streams) != 1:

@@ -131,11 +131,14 @@ def _variable(one: Variable) -> dict[str, Any]:
 
 
 def _output(tagger: LoadedTagger, interface: Interface, one: GraphOutput) -> dict[str, Any]:
-    stream = tagger.spec.stream(one.stream)
-    axes = shape_of(interface, one.stream, stream.is_global)
     first = one.terms[0][1]
-    if one.kind == "embedding":
-        axes = [*axes, tagger.tagger.pooled_dim]
+    if first.objects:
+        axes = [*shape_of(interface, one.stream, is_global=True), first.objects]
+    else:
+        axes = shape_of(interface, one.stream, tagger.spec.stream(one.stream).is_global)
+    width = tagger.tagger.pooled_dim if one.kind == "embedding" else first.width
+    if width:
+        axes = [*axes, width]
     same = all(output.unit == first.unit for _, output in one.terms)
     itself = [factor for factor, _ in one.terms] == [1] and not one.largest
     return {
@@ -162,6 +165,12 @@ def _meaning(tagger: LoadedTagger, one: GraphOutput) -> str:
         return "sum of " + ", ".join(f"{factor:g} {output.field}" for factor, output in one.terms)
     if first.kind == "discriminant":
         return _formula(tagger, first)
+    if first.objects or first.width:
+        return _of_objects(first)
+    finder = next((task for task in tagger.tasks if task.objects and first in task.outputs), None)
+    if finder is not None:
+        array = next(output.stream for output in finder.outputs if output.objects)
+        return f"place of its object in '{array}', from 0; -1 for none, -2 where there is no constituent"
     return {
         "probability": f"probability of {first.of_class}",
         "value": f"{first.field}{f' in {first.unit}' if first.unit else ''}",
@@ -169,6 +178,14 @@ def _meaning(tagger: LoadedTagger, one: GraphOutput) -> str:
         "index": "vertex within the jet, from 0 by its first constituent; -2 where there is no constituent",
         "embedding": "vector that describes the jet",
     }[one.kind]
+
+
+def _of_objects(one: Output) -> str:
+    if one.width:
+        return f"probability that the constituent belongs to each of the {one.width} objects"
+    if one.kind == "probability":
+        return f"probability of {one.of_class}, for each of the {one.objects} objects"
+    return f"{one.field}{f' in {one.unit}' if one.unit else ''} of each of the {one.objects} objects"
 
 
 def _formula(tagger: LoadedTagger, output: Output) -> str:
@@ -192,6 +209,13 @@ def _tasks(tagger: LoadedTagger, interface: Interface) -> dict[str, Any]:
             "class_fractions": dict(zip([one.of_class for one in record.outputs], prior, strict=True)) if prior else {},
             "assumed": "given" if record.given else "class weights" if record.prior else "training",
         }
+        if record.objects:
+            array = next(one.stream for one in record.outputs if one.objects)
+            found[record.name]["objects"] = {
+                "array": array,
+                "truth": record.objects,
+                "labels": list(record.object_labels),
+            }
     return found
 
 

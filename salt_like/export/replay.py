@@ -42,7 +42,7 @@ class Replay:
 
     def __call__(self, columns: Columns) -> dict[str, Array]:
         """Output → ``(n, ...)``, or ``(T,)`` for constituents, aligned with `columns`."""
-        said = self._said(columns, 0.0)
+        (said,) = self._said(columns)
         return {one.name: _value(one, said) for one in self.interface.outputs}
 
     def finite(self, columns: Columns) -> NDArray[np.bool_]:
@@ -53,7 +53,8 @@ class Replay:
             wrong = ~np.isfinite(said[one.name])
             if one.stream in columns.counts:
                 jets = np.repeat(np.arange(len(columns)), columns.counts[one.stream])
-                found &= np.bincount(jets[wrong], minlength=len(columns)) == 0
+                rows = wrong if wrong.ndim == 1 else wrong.any(tuple(range(1, wrong.ndim)))
+                found &= np.bincount(jets[rows], minlength=len(columns)) == 0
             else:
                 found &= ~wrong.reshape(len(columns), -1).any(1)
         return found
@@ -69,7 +70,7 @@ class Replay:
         indices = [one for one in self.interface.outputs if one.kind == "index"]
         if not indices:
             return found
-        base, *others = (self._said(columns, shift) for shift in (0.0, margin, -margin))
+        base, *others = self._said(columns, margin)
         for one in indices:
             if one.largest:
                 values = np.sort(np.stack([base[output] for _, output in one.terms], -1), -1)
@@ -81,16 +82,21 @@ class Replay:
             found |= np.bincount(jets[changed], minlength=len(counts)) > 0
         return found
 
-    def _said(self, columns: Columns, shift: float) -> dict[Output, Array]:
+    def _said(self, columns: Columns, margin: float = 0.0) -> list[dict[Output, Array]]:
+        """What the tagger says; with a margin, also with the logits of each task moved by it in several ways."""
         sets = [stream.name for stream in self.spec.set_streams]
         batch = collate(columns, self.spec, pair_streams=sets)
         batch = batch.map(lambda one: one.to(self.dtype) if one.is_floating_point() else one)
         with torch.inference_mode():
             tokens, pooled = self.tagger.encode(batch)
-            logits = {name: self.tagger.task(name)(tokens, pooled) + shift for name in self.interface.tasks}
-            said = self.tagger.said(logits, batch)
-        said[Output(self.spec.global_stream.name, "embedding", "embedding")] = pooled
-        return {output: values.numpy() for output, values in said.items()}
+            logits = {name: self.tagger.task(name)(tokens, pooled) for name in self.interface.tasks}
+            found = [self.tagger.said(logits, batch)]
+            for name in self.interface.tasks if margin else ():
+                moved = self.tagger.task(name).moved(logits[name], margin)
+                found += [found[0] | self.tagger.said({name: one}, batch) for one in moved]
+        for said in found:
+            said[Output(self.spec.global_stream.name, "embedding", "embedding")] = pooled
+        return [{output: values.numpy() for output, values in said.items()} for said in found]
 
 
 def _value(one: GraphOutput, said: Mapping[Output, Array]) -> Array:

@@ -652,14 +652,14 @@ def _check_values(one: Found, precision: str, values: Any, manifest: Found, gold
     wrong = nothing if one["kind"] == "index" else ~np.isfinite(values)
     valid = golden.valid.get(one["stream"])
     if valid is not None:
-        if valid.shape != values.shape:
+        if valid.shape != values.shape[:2]:
             found.fail(
                 "golden", one["name"], f"{precision} has the shape {values.shape} in {GOLDEN}, not {valid.shape}"
             )
             return
         limit = next((i.get("truncated_to") for i in manifest["inputs"] if i["stream"] == one["stream"]), None)
         seen = valid if limit is None else valid & (np.cumsum(valid, 1) <= limit)
-        wrong = np.where(seen, wrong, ~nothing)
+        wrong = np.where(seen.reshape(seen.shape + (1,) * (values.ndim - 2)), wrong, ~nothing)
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(1))
     if len(rows):
         message = f"{precision} is NaN, infinite or out of place in {GOLDEN} for {_jets(golden, rows)}"
@@ -755,13 +755,13 @@ def absent(one: Found) -> float:
     return -2 if one["kind"] == "index" else float("nan")
 
 
-def feeds(manifest: Found, golden: Any, rows: Sequence[int], alone: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def feeds(manifest: Found, golden: Any, rows: Any, alone: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the graph is given for some jets.
 
     Args:
         manifest: The manifest.
         golden: The golden jets, or others with ``inputs`` and ``valid`` like theirs.
-        rows: Which of them; one if they are fed alone.
+        rows: Numbers of them, or a slice; one if they are fed alone.
         alone: Without any slot that holds no constituent, which is the only way in for graphs without masks.
 
     Returns:
@@ -931,7 +931,7 @@ def describe(one: Found) -> str:
     return f"differs by {one['difference']:.2g}, allowed is {one['allowed']:.2g}"
 
 
-def sides(cut: float, expected: Any, values: Any) -> tuple[Any, Any]:
+def crossing(cut: float, expected: Any, values: Any) -> tuple[Any, Any]:
     """Jets that values put on another side of a cut, and jets that are so near to it that nobody can tell."""
     near = np.abs(expected - cut) <= ON_THE_CUT * (1 + abs(cut))
     return ((values >= cut) != (expected >= cut)) & ~near, near
@@ -953,7 +953,7 @@ def _working_points(
                 expected = golden.single[name].astype(np.float64)
                 moved = np.zeros(len(expected), bool)
                 for route in results:
-                    crossed, near = sides(cut, expected, results[route][name])
+                    crossed, near = crossing(cut, expected, results[route][name])
                     moved |= crossed
                 one = {"discriminant": name, "sample": stored["sample"], "efficiency": point["efficiency"], "cut": cut}
                 sides.append({**one, "other_side": int(moved.sum()), "on_the_cut": int(near.sum())})

@@ -48,23 +48,30 @@ def described(manifest: Mapping[str, Any], spec: DataSpec) -> Described:
             others.append(one)
             continue
         taken.add((stream, column))
-        names[_output(one, column, model)] = one["name"]
-        if one["kind"] == "embedding":
+        output = _output(one, column, model, spec)
+        names[output] = one["name"]
+        if one["kind"] == "embedding" or output.width:
             widths[column] = one["shape"][-1]
-        elif one["name"] not in (column, f"{stream}_{column}", f"{model}_{column}"):
+        if one["kind"] == "embedding":
+            continue
+        if one["name"] not in (column, f"{stream}_{column}", f"{model}_{column}"):
             others.append(one)
     tasks = _tasks(manifest, spec, {(one.stream, one.field): one for one in names})
     for one in others:
-        output = _output(one, one["name"].removeprefix(f"{one['stream']}_"), model)
+        output = _output(one, one["name"].removeprefix(f"{one['stream']}_"), model, spec)
         if (output.stream, output.column(model)) not in taken:
             names[replace(output, of_class="")] = one["name"]
     return Described(names, tasks, widths)
 
 
-def _output(one: Mapping[str, Any], column: str, model: str) -> Output:
+def _output(one: Mapping[str, Any], column: str, model: str, spec: DataSpec) -> Output:
     """An output of the graph as one of the tagger that has this column."""
     field = column if one["kind"] == "index" else column.removeprefix(f"{model}_")
-    return Output(one["stream"], field, one["kind"], one["unit"], one["class"])
+    stream = next((known for known in spec.streams if known.name == one["stream"]), None)
+    sizes = [axis for axis in one["shape"] if isinstance(axis, int)]
+    objects = sizes[0] if stream is None else 0
+    width = sizes[-1] if stream is not None and sizes and one["kind"] != "embedding" else 0
+    return Output(one["stream"], field, one["kind"], one["unit"], one["class"], objects, width)
 
 
 def _tasks(
@@ -73,14 +80,19 @@ def _tasks(
     found = []
     for name, one in manifest["tasks"].items():
         stream = one["stream"]
-        outputs = tuple(known[stream, field] for field in one["outputs"] if (stream, field) in known)
+        told = one.get("objects") or {"array": "", "truth": "", "labels": ()}
+        found_in = {
+            (array, field): known.get((array, field)) for array in (told["array"], stream) for field in one["outputs"]
+        }
+        outputs = tuple(output for output in found_in.values() if output is not None)
         if len(outputs) < len(one["outputs"]):
             continue  # such as the probabilities of which only the largest one's place was exported
         fractions = tuple(one["class_fractions"].values())
         assumed = one.get("assumed") or _assumed(fractions, spec, one)
         prior = () if assumed == "training" else fractions
         labels, given = tuple(one["labels"]), assumed == "given"
-        found.append(TaskRecord(name, stream, labels, outputs, prior, one["temperature"], given))
+        objects = told["truth"], tuple(told["labels"])
+        found.append(TaskRecord(name, stream, labels, outputs, prior, one["temperature"], given, *objects))
     return tuple(found)
 
 

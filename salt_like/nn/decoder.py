@@ -18,6 +18,14 @@ from salt_like.sets import Layout, Padded
 Grids = tuple[Tensor, ...]
 
 
+def ln_share(logits: Tensor) -> Tensor:
+    """Logarithm of the logistic function.
+
+    Not `logsigmoid`, which graphs have as the logarithm of a logistic function that is exact to 1e-7 only.
+    """
+    return -F.softplus(-logits)
+
+
 class Decoded(NamedTuple):
     """Queries and their masks after each of L layers."""
 
@@ -62,14 +70,15 @@ class CrossAttention(nn.Module):
         """
         asked = layout.jets_to_grids(self.query(queries).unflatten(-1, self.shape))  # (B_k, Q, H, d)
         known = layout.grids(self.key_value(x).unflatten(-1, (2, *self.shape)))  # (B_k, N_k, 2, H, d)
+        filled = layout.jets_to_grids(layout.counts > 0)
         mixed = []
         for number, (query, grid, valid) in enumerate(zip(asked, known, layout.grid_valid(), strict=True)):
-            some = valid.any(1)
+            some = filled[number]
             # without constituents: attend to padding, whose result is dropped, rather than to nothing (NaN)
             lowest = torch.finfo(query.dtype).min
             bias = torch.zeros_like(valid, dtype=query.dtype).masked_fill(~valid & some[:, None], lowest)[:, None]
             if masks is not None:
-                bias = (bias + F.logsigmoid(masks[number]).transpose(1, 2)).clamp(min=lowest).to(query.dtype)
+                bias = (bias + ln_share(masks[number]).transpose(1, 2)).clamp(min=lowest).to(query.dtype)
             key, value = grid.permute(2, 0, 3, 1, 4).unbind()  # (B_k, H, N_k, d)
             result = F.scaled_dot_product_attention(
                 query.transpose(1, 2), key, value, bias[:, None], self.dropout if self.training else 0.0

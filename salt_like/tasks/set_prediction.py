@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from salt_like.batch import Batch
 from salt_like.nn.checks import at_least
-from salt_like.nn.decoder import QueryDecoder
+from salt_like.nn.decoder import QueryDecoder, ln_share
 from salt_like.nn.dense import Dense
 from salt_like.sets import Tokens, layout_of
 from salt_like.spec import DataSpec, Output, Request
@@ -199,7 +199,7 @@ class SetPrediction(Task):
         classes, scaled, masks = logits.last()
         values = [target.physical(scaled[..., place], batch) for place, target in enumerate(self.targets)]
         index = logits.assigned(layout_of(batch, self.stream), self.threshold)
-        said = (*classes.softmax(-1).unbind(-1), *values, masks.sigmoid(), index)
+        said = (*classes.softmax(-1).unbind(-1), *values, ln_share(masks).exp(), index)
         return dict(zip(self.outputs, said, strict=True))
 
     def moved(self, logits: Found, margin: float) -> tuple[Found, ...]:
