@@ -12,9 +12,10 @@ export OMP_NUM_THREADS ?= 1
 
 SALT_VENV ?= .venv-salt
 export SERVING_VENV ?= .venv-serving
+TRACKERS_VENV ?= .venv-trackers
 INPUT ?= salt_like/samples/train.h5
 
-.PHONY: help install quickstart test cpp-headers serving test-serving test-slow lint types format docs docs-figures test-floor benchmarks clean
+.PHONY: help install quickstart test cpp-headers serving test-serving test-trackers test-slow lint types format docs docs-figures test-floor benchmarks clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +47,17 @@ $(SERVING_VENV)/installed: .ci/serving.txt .ci/serving_environment.sh | $(VENV)/
 
 test-serving: $(VENV)/installed serving  ## serve bundles from a real Triton server and ask it over HTTP and gRPC
 	$(BIN)/python -m pytest -m serving tests/export/test_serving.py
+
+test-trackers: $(TRACKERS_VENV)/installed  ## tell other trackers of a run, without a network
+	$(TRACKERS_VENV)/bin/python -m pytest tests/tracking/test_loggers.py
+
+# these want other versions of much than the constraints; those of what trains are kept
+$(TRACKERS_VENV)/installed: pyproject.toml $(CONSTRAINTS)
+	test -x $(TRACKERS_VENV)/bin/python || $(PYTHON) -m venv $(TRACKERS_VENV)
+	grep -E '^(torch|lightning|pytorch|jsonargparse)' $(CONSTRAINTS) > $(TRACKERS_VENV)/constraints.txt
+	$(TRACKERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint $(TRACKERS_VENV)/constraints.txt --editable '.[trackers]' pytest pytest-timeout
+	touch $@
 
 test-slow: $(VENV)/installed  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n 2 -m "slow and not gpu"
@@ -100,4 +112,4 @@ benchmarks: $(VENV)/installed  ## compare training speed with Salt on INPUT=FILE
 		--out docs/benchmarks/against_salt
 
 clean:  ## remove what was built, not the runs
-	rm -rf $(VENV) $(DOCS_VENV) $(FLOOR_VENV) $(SALT_VENV) $(SERVING_VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS_VENV) $(FLOOR_VENV) $(SALT_VENV) $(SERVING_VENV) $(TRACKERS_VENV) build dist site htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

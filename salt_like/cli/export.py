@@ -82,6 +82,7 @@ def main(arguments: list[str]) -> int:
     from salt_like.export.bundle import Sources, refuse_existing, write_bundle
     from salt_like.export.golden import DRAWN
     from salt_like.export.interface import interface_of
+    from salt_like.tracking.afterwards import tracker_of
     from salt_like.training.run import open_run
 
     run = open_run(Path(options.run).expanduser().absolute())
@@ -98,6 +99,9 @@ def main(arguments: list[str]) -> int:
     with stages(5) as report:
         compared = write_bundle(folder, tagger, interface, sources, report)
     _show(compared)
+    with tracker_of(run.folder) as told:
+        if told is not None:
+            told.bundle(folder)
     print(f"bundle: {folder}")
     return 0
 

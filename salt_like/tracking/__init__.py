@@ -1,0 +1,1 @@
+"""Runs told to where a team looks: Comet, and any logger of Lightning."""
