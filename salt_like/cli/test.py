@@ -101,6 +101,7 @@ def main(arguments: list[str]) -> int:
         evaluation = evaluate(path, cuts, ranges)
         _report(evaluation, run, options.details, options.flat)
         _draw(evaluation, run, formats)
+        _tell(evaluation, run)
     print(f"working points: {options.cuts if reference.stored else reference.beside(run.predictions)}")
     return 0
 
@@ -209,6 +210,18 @@ def _draw(evaluation: Evaluation, run: Run, formats: tuple[str, ...]) -> None:
         written = draw(evaluation.plain(), folder, formats, report)
     if written:
         print(f"figures: {folder} ({len(written)})")
+
+
+def _tell(evaluation: Evaluation, run: Run) -> None:
+    """Tell the run's tracker, where it has one."""
+    from salt_like.tracking.afterwards import tracker_of
+
+    beside = run.predictions / evaluation.sample
+    files = [beside.with_name(f"{beside.name}_{one}") for one in ("metrics.json", "metrics.txt")]
+    figures = sorted(beside.with_name(f"{beside.name}_figures").glob("*.png"))
+    with tracker_of(run.folder) as told:
+        if told is not None:
+            told.test(evaluation.plain(), files, figures)
 
 
 def _write(path: Path, text: str) -> None:
