@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ class Batch:
         pairs: Unordered pairs of constituents of the same jet per packed stream, ``(2, P)`` positions in ``T``.
         buckets: A partition of the jets into groups of similar multiplicity, each ``(B_k,)`` int64; empty for one.
         longest: For each packed stream the largest number of constituents in each bucket (one entry without buckets).
+        layouts: For each stream whose values are in a layout of their own (`salt_like.sets.Layout`) that layout.
     """
 
     rows: Tensor
@@ -38,6 +40,7 @@ class Batch:
     pairs: Mapping[str, Tensor] = field(default_factory=dict)
     buckets: tuple[Tensor, ...] = ()
     longest: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    layouts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

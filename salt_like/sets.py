@@ -126,6 +126,32 @@ class Layout(ABC):
     def blank(self, x: Tensor) -> Tensor:
         """The same values with 0 at padding, whatever was there; its gradient at padding is 0 too."""
 
+    def finite(self, x: Tensor) -> Tensor:
+        """The same values with something finite at padding, which may be as large as that of constituents."""
+        return self.blank(x)
+
+    def weighted_sum(self, weights: Tensor, x: Tensor) -> Tensor:
+        """Sum of ``weights * x`` over the constituents of each jet, ``(B, D)``, with weights that are 0 at padding.
+
+        Args:
+            weights: ``(T, 1)`` or ``(B, N, 1)``.
+            x: Values that are finite at padding too.
+        """
+        return self.sum(weights * x)
+
+    def attend(self, qkv: Tensor, bias: Sequence[Tensor] | None = None, dropout: float = 0.0) -> Tensor:
+        """See `self_attention`."""
+        results = []
+        for number, (grid, valid) in enumerate(zip(self.grids(qkv), self.grid_valid(), strict=True)):
+            query, key, value = grid.permute(2, 0, 3, 1, 4).unbind()  # (B, H, N, D)
+            # a jet without constituents attends to its padding, whose result nobody reads, not to nothing (NaN)
+            mask = (valid | ~valid.any(1, keepdim=True))[:, None, None, :]
+            if bias is not None:
+                mask = torch.where(mask, bias[number], torch.finfo(bias[number].dtype).min)
+            result = F.scaled_dot_product_attention(query, key, value, mask, dropout)
+            results.append(result.transpose(1, 2))
+        return self.from_grids(results)
+
     def mean(self, x: Tensor) -> Tensor:
         """Mean over the constituents of each jet, ``(B, D)``; 0 for jets without any."""
         counts = self.counts.clamp(min=1).to(x.dtype)
@@ -188,13 +214,13 @@ class Padded(Layout):
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         number = self._valid.shape[1]
-        first, second = _triangle(number, x.device)
+        first, second = triangle(number, x.device)
         real = self._valid[:, first] & self._valid[:, second]
         return x[:, first], x[:, second], real
 
     def pair_grids(self, flags: Tensor) -> tuple[Tensor, ...]:
         jets, number = self._valid.shape
-        first, second = _triangle(number, flags.device)
+        first, second = triangle(number, flags.device)
         upper = flags.new_zeros(jets, number * number).index_copy(1, first * number + second, flags)
         matrix = upper.reshape(jets, number, number)
         return (matrix | matrix.transpose(1, 2),)
@@ -392,6 +418,16 @@ class Packed(Layout):
     def blank(self, x: Tensor) -> Tensor:
         return x
 
+    def attend(self, qkv: Tensor, bias: Sequence[Tensor] | None = None, dropout: float = 0.0) -> Tensor:
+        if bias is not None:
+            return super().attend(qkv, bias, dropout)
+        if self.total == 0:
+            return qkv.select(-3, 2)
+        if compiled is not None and dropout == 0 and torch.compiler.is_compiling():
+            attended: Tensor = compiled.attend(qkv, self.offsets, self.buckets, self.longest)
+            return attended
+        return self.blocks.attend(qkv, dropout)
+
     def _places(self) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Slot of each constituent in the flattened grids, and the constituent in each slot; made at the first use."""
         if self._grids is None:
@@ -479,6 +515,9 @@ class Tokens:
 
 def layout_of(batch: Batch, stream: str) -> Layout:
     """The layout of one stream of constituents of a batch, be they inputs or only labels."""
+    if stream in batch.layouts:
+        layout: Layout = batch.layouts[stream]
+        return layout
     if stream in batch.valid:
         return Padded(batch.valid[stream])
     values = batch.inputs[stream] if stream in batch.inputs else next(iter(batch.labels[stream].values()))
@@ -498,23 +537,7 @@ def self_attention(qkv: Tensor, layout: Layout, bias: Sequence[Tensor] | None = 
     Returns:
         ``(T, H, D)`` or ``(B, N, H, D)``; finite but without meaning at padding.
     """
-    if bias is None and isinstance(layout, Packed):
-        if layout.total == 0:
-            return qkv.select(-3, 2)
-        if compiled is not None and dropout == 0 and torch.compiler.is_compiling():
-            attended: Tensor = compiled.attend(qkv, layout.offsets, layout.buckets, layout.longest)
-            return attended
-        return layout.blocks.attend(qkv, dropout)
-    results = []
-    for number, (grid, valid) in enumerate(zip(layout.grids(qkv), layout.grid_valid(), strict=True)):
-        query, key, value = grid.permute(2, 0, 3, 1, 4).unbind()  # (B, H, N, D)
-        # a jet without constituents attends to its padding, whose result nobody reads, rather than to nothing (NaN)
-        mask = (valid | ~valid.any(1, keepdim=True))[:, None, None, :]
-        if bias is not None:
-            mask = torch.where(mask, bias[number], torch.finfo(bias[number].dtype).min)
-        result = F.scaled_dot_product_attention(query, key, value, mask, dropout)
-        results.append(result.transpose(1, 2))
-    return layout.from_grids(results)
+    return layout.attend(qkv, bias, dropout)
 
 
 def attention(
@@ -529,7 +552,7 @@ def attention(
     return self_attention(torch.stack([query, key, value], -3), layout, bias, dropout)
 
 
-def _triangle(number: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def triangle(number: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Both ends of every unordered pair of `number` slots, smaller one first, in the order of `list_pairs`.
 
     Not `torch.triu_indices`, which would make exported graphs hold for one number of slots only.

@@ -85,7 +85,7 @@ class Transformer(Encoder):
         self.registers = nn.Parameter(torch.randn(registers, dim) * 0.02) if registers > 0 else None
 
     def forward(self, tokens: Tokens) -> Tokens:
-        tokens = tokens.with_values(tokens.layout.blank(tokens.values))
+        tokens = tokens.with_values(tokens.layout.finite(tokens.values))
         if self.registers is not None:
             tokens = self._with_registers(tokens, self.registers)
         x = tokens.values

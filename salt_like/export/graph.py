@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from salt_like.batch import Batch
 from salt_like.callbacks.tables import NO_CONSTITUENT
+from salt_like.encoders import Transformer
 from salt_like.export.interface import INT8_LIMIT, GraphOutput, Interface
+from salt_like.export.slots import Slots
 from salt_like.spec import Output
 from salt_like.tagger import Tagger
 
@@ -17,9 +19,10 @@ from salt_like.tagger import Tagger
 class Graph(nn.Module):
     """A tagger with positional arguments and results, as `torch.onnx.export` needs it.
 
-    Constituents are padded with one slot that is never real, so that no axis is ever empty; it is cut off again. Where
-    the configuration truncates, only the first constituents of a jet are looked at. Where there is no constituent, or
-    one that was cut off, real outputs are NaN and indices -2, as in prediction files.
+    Unless the encoder has registers and no task looks at sets itself (one that finds objects does), constituents are
+    padded with one slot that is never real, so that no jet is an empty set; it is cut off again. Where the configuration truncates, only the first constituents of a jet are
+    looked at. Where there is no constituent, or one that was cut off, real outputs are NaN and indices -2, as in
+    prediction files.
 
     Args:
         tagger: The tagger, in evaluation mode.
@@ -30,6 +33,8 @@ class Graph(nn.Module):
         super().__init__()
         self.tagger = tagger
         self.interface = interface
+        registers = isinstance(tagger.encoder, Transformer) and tagger.encoder.registers is not None
+        self.ghosts = not registers or any(tagger.task(name).objects for name in interface.tasks)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Inputs and outputs in the order of the interface."""
@@ -39,13 +44,13 @@ class Graph(nn.Module):
         logits = {name: self.tagger.task(name)(tokens, pooled) for name in self.interface.tasks}
         said = self.tagger.said(logits, batch)
         said[Output(self.tagger.spec.global_stream.name, "embedding", "embedding")] = pooled
-        return tuple(self._result(one, said, real) for one in self.interface.outputs)
+        return tuple(self._result(one, said, batch, real) for one in self.interface.outputs)
 
-    def _batch(self, given: Mapping[str, Tensor]) -> tuple[Batch, dict[str, Tensor]]:
-        """The batch, and for each stream of constituents which slots of the caller's are looked at."""
+    def _batch(self, given: Mapping[str, Tensor]) -> tuple[Batch, dict[str, Tensor | None]]:
+        """The batch, and for each stream of constituents which slots of the caller's are looked at; `None` for all."""
         values: dict[str, Tensor] = {}
-        masks: dict[str, Tensor] = {}
-        real: dict[str, Tensor] = {}
+        layouts: dict[str, Slots] = {}
+        real: dict[str, Tensor | None] = {}
         for one in self.interface.inputs:
             if one.is_mask:
                 continue
@@ -54,17 +59,24 @@ class Graph(nn.Module):
                 values[one.stream] = tensor
                 continue
             tensor = tensor if self.interface.batched else tensor[None]
-            valid = given[one.mask] if one.mask else torch.ones_like(tensor[:, :, 0], dtype=torch.bool)
+            valid = given[one.mask] if one.mask else None
             if one.truncated_to is not None:
+                valid = _all(tensor) if valid is None else valid
                 valid = valid & (valid.long().cumsum(1) <= one.truncated_to)
             real[one.stream] = valid
-            values[one.stream] = torch.cat([tensor, tensor.new_zeros(tensor.shape[0], 1, tensor.shape[2])], 1)
-            masks[one.stream] = torch.cat([valid, valid.new_zeros(valid.shape[0], 1)], 1)
+            if self.ghosts:
+                valid = _all(tensor) if valid is None else valid
+                valid = torch.cat([valid, valid.new_zeros(valid.shape[0], 1)], 1)
+                tensor = torch.cat([tensor, tensor.new_zeros(tensor.shape[0], 1, tensor.shape[2])], 1)
+            layouts[one.stream] = Slots(tensor.shape[0], tensor.shape[1], valid)
+            values[one.stream] = tensor.flatten(0, 1)
         some = next(iter(values.values()))
         rows = torch.arange(some.shape[0], device=some.device)
-        return Batch(rows=rows, inputs=values, valid=masks), real
+        return Batch(rows=rows, inputs=values, layouts=layouts), real
 
-    def _result(self, one: GraphOutput, said: Mapping[Output, Tensor], real: Mapping[str, Tensor]) -> Tensor:
+    def _result(
+        self, one: GraphOutput, said: Mapping[Output, Tensor], batch: Batch, real: Mapping[str, Tensor | None]
+    ) -> Tensor:
         """One output, in the slots of the caller."""
         if one.largest:
             value = torch.stack([said[output] for _, output in one.terms], -1).argmax(-1)
@@ -74,11 +86,20 @@ class Graph(nn.Module):
             for factor, output in others:
                 value = value + factor * said[output]
         if one.stream in real:
-            value = value[:, :-1]
-            absent = NO_CONSTITUENT if one.kind == "index" else torch.nan
-            value = torch.where(real[one.stream], value, torch.full_like(value, absent))
+            (value,) = batch.layouts[one.stream].grids(value)
+            value = value[:, :-1] if self.ghosts else value
+            looked = real[one.stream]
+            if looked is not None:
+                absent = NO_CONSTITUENT if one.kind == "index" else torch.nan
+                looked = looked.reshape(*looked.shape, *[1] * (value.dim() - 2))
+                value = torch.where(looked, value, torch.full_like(value, absent))
         if one.dtype == "int8":
             value = value.clamp(max=INT8_LIMIT).to(torch.int8)
         elif one.kind == "index":
             value = value.to(torch.int32)
         return value if self.interface.batched else value[0]
+
+
+def _all(tensor: Tensor) -> Tensor:
+    """A mask that is true for all slots of ``(B, N, F)``, ``(B, N)``."""
+    return torch.ones_like(tensor[:, :, 0], dtype=torch.bool)

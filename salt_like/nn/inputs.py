@@ -65,12 +65,18 @@ class InputNorm(nn.Module):
         }
         for name, columns in self.transforms.items():
             self.register_buffer(f"uses_{name}", torch.tensor(columns), persistent=False)
+        self.plain = (
+            all(v.transform is None and v.clip is None and v.default is None for v in variables) and not flagged
+        )
         self.in_dim = len(variables)
         self.out_dim = stream.width
 
     def forward(self, raw: Tensor) -> Tensor:
         """Shapes: ``(..., F)`` raw values in the file's units → ``(..., width)``."""
-        measured = torch.isfinite(raw) & (raw != self.default)
+        if self.plain:
+            x = (raw - self.mean) / self.std
+            return torch.where(_finite(x), x, 0.0)
+        measured = _finite(raw) & (raw != self.default)
         # what cannot be used is replaced before the arithmetic, since the gradient of a masked NaN is NaN
         clipped = torch.minimum(torch.maximum(raw, self.lower), self.upper)
         usable = measured & (clipped > self.domain)
@@ -80,7 +86,7 @@ class InputNorm(nn.Module):
             inside = torch.where(columns, x, torch.full_like(x, TRANSFORMS[name][2]))
             x = torch.where(columns, TRANSFORMS[name][0](inside), x)
         x = (x - self.mean) / self.std
-        x = torch.where(usable & torch.isfinite(x), x, torch.zeros_like(x))
+        x = torch.where(usable & _finite(x), x, torch.zeros_like(x))
         if self.out_dim == self.in_dim:
             return x
         return torch.cat([x, (~measured).index_select(-1, self.flagged).to(x.dtype)], -1)
@@ -90,6 +96,11 @@ class InputNorm(nn.Module):
 
     def _buffer(self, name: str, values: list[float]) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
+
+
+def _finite(x: Tensor) -> Tensor:
+    """`torch.isfinite`, in two operations of an exported graph in place of five."""
+    return x.abs() <= torch.finfo(x.dtype).max
 
 
 def _check(stream: str, variable: Variable) -> None:

@@ -81,9 +81,9 @@ class AttentionPooling(Pooling):
         self.gate = nn.Linear(dim, 1, bias=False)  # a bias would cancel in the softmax
 
     def forward(self, tokens: Tokens) -> Tensor:
-        values = tokens.layout.blank(tokens.values)
+        values = tokens.layout.finite(tokens.values)
         weights = tokens.layout.softmax(self.gate(values))  # (T, 1) or (B, L, 1)
-        return tokens.layout.sum(weights * values)
+        return tokens.layout.weighted_sum(weights, values)
 
 
 class ClassTokenPooling(Pooling):

@@ -51,7 +51,7 @@ def _components(adjacent: Tensor, valid: Tensor, rounds: int) -> Tensor:
     adjacent = adjacent & valid[:, :, None] & valid[:, None, :]
     reached = (adjacent | (slots == slots[:, None])).float()
     for _ in range(rounds):  # each round doubles the length of the chains that have been followed
-        reached = (torch.bmm(reached, reached) > 0.5).float()
+        reached = torch.bmm(reached, reached).clamp(max=1)
     # the first constituent that each one reaches stands for the vertex; slot N is never reached, but makes N = 0 work
     ghost = torch.full_like(valid[:, :, None], valid.shape[1], dtype=torch.long)
     first = torch.cat([torch.where(reached > 0.5, slots, valid.shape[1]), ghost], 2).amin(2)

@@ -16,7 +16,7 @@ from salt_like.data.columns import Columns
 from salt_like.encoders import DeepSets, Transformer
 from salt_like.export.graph import Graph
 from salt_like.export.interface import INT8_LIMIT, Wishes, interface_of
-from salt_like.export.parity import _feeds, _flat
+from salt_like.export.parity import run
 from salt_like.export.replay import Replay
 from salt_like.tagger import Tagger
 
@@ -76,14 +76,17 @@ class Session:
 
 
 def ran(graph: Graph, content: Columns) -> dict[str, np.ndarray]:
-    interface, session = graph.interface, Session(graph)
-    if interface.batched:
-        return _flat(interface, session.run(None, _feeds(interface, content)), content)
-    found = []
-    for index in range(len(content)):
-        one = content.select(np.array([index]))
-        found.append(_flat(interface, session.run(None, _feeds(interface, one)), one))
-    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    return run(Session(graph), graph.interface, content)
+
+
+def padded(content: Columns) -> dict[str, np.ndarray]:
+    """What the batched graph takes."""
+    feeds = {"jets": content.inputs["jets"]}
+    for name, counts in content.counts.items():
+        feeds[f"{name}_valid"] = mask = np.arange(counts.max(initial=0)) < counts[:, None]
+        feeds[name] = np.zeros((*mask.shape, content.inputs[name].shape[1]), np.float32)
+        feeds[name][mask] = content.inputs[name]
+    return feeds
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -124,7 +127,7 @@ def test_slots_between_constituents_may_be_empty():
     interface = interface_of(model, "GN2", "batched")
     graph, random = Graph(model, interface).eval(), np.random.default_rng(0)
     content = columns(model.spec, 8, most=5)
-    feeds = _feeds(interface, content)
+    feeds = padded(content)
     close = Session(graph).run(None, feeds)
     length = 12
     slots = np.sort(np.stack([random.choice(length, feeds["tracks"].shape[1], replace=False) for _ in range(8)]), 1)
@@ -143,7 +146,7 @@ def test_slots_between_constituents_may_be_empty():
 def test_no_jets_and_no_constituents(number):
     model = tagger()
     interface = interface_of(model, "GN2", "batched")
-    feeds = _feeds(interface, columns(model.spec, 30).select(slice(number)))
+    feeds = padded(columns(model.spec, 30).select(slice(number)))
     for one, values in zip(interface.outputs, Session(Graph(model, interface).eval()).run(None, feeds), strict=True):
         assert values.shape[0] == number
         if one.stream == "jets":

@@ -54,6 +54,18 @@ def test_garbage_gives_no_nan_in_values_or_gradients(bad):
     assert raw.grad.isfinite().all()
 
 
+def test_without_any_option_it_is_the_same_in_fewer_steps():
+    raw = torch.tensor([[1.5, -2.0], [NAN, INF], [-INF, 3e38], [0.0, -3e38]], requires_grad=True)
+    plain = InputNorm(stream(Variable("a", mean=0.5, std=0.1), Variable("b", mean=-1.0, std=4.0)))
+    options = InputNorm(stream(Variable("a", mean=0.5, std=0.1), Variable("b", default=-999.0, mean=-1.0, std=4.0)))
+    assert (plain.plain, options.plain) == (True, False)
+    found, expected = plain(raw), options(raw)
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+    torch.testing.assert_close(found[0], torch.tensor([10.0, -0.25]))
+    ours, theirs = (torch.autograd.grad(one.sum(), raw)[0] for one in (found, expected))
+    torch.testing.assert_close(ours, theirs, atol=0, rtol=0)
+
+
 def test_gradient_is_that_of_the_formula():
     raw = torch.tensor([[20.0, 0.3, 7.0, 1.2]], dtype=torch.float64, requires_grad=True)
     norm = InputNorm(stream(*VARIABLES)).double()
