@@ -86,7 +86,7 @@ def test_building_and_trying_uses_no_random_numbers_of_its_own():
         (
             partial(geometric.GATv2Conv, heads=4),
             None,
-            "GATv2Conv returns 24 values per constituent instead of 6: with he",
+            "returns 24 values per constituent instead of 6: with heads, ",
         ),
         (partial(geometric.GATv2Conv, head=4), None, "GATv2Conv cannot be built as .6, 6, ….: .*'head'"),
         (partial(geometric.GCNConv, cached=True), None, "cached: true would keep the edges of the first batch"),
