@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from salt_like.cli import yaml_file
 from salt_like.errors import UserError, nearest
 
-TOP_LEVEL = ("name", "seed", "keep_best", "data", "model", "trainer")
+TOP_LEVEL = ("name", "seed", "keep_best", "checkpoint_minutes", "init_from", "data", "model", "trainer")
 
 # Characters that begin something special in YAML but a glob, a decorator or a percentage on a command line.
 _LITERAL = ("*", "@", "%", "`", "&", "!")

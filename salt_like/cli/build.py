@@ -22,6 +22,7 @@ from salt_like.cli import check, class_names, messages
 from salt_like.cli.arguments import TOP_LEVEL
 from salt_like.cli.configuration import LINKED, Configuration
 from salt_like.errors import UserError
+from salt_like.training.origin import InitFrom
 
 if TYPE_CHECKING:
     from salt_like.data.module import Data
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from salt_like.training.module import Model
 
 DEFAULT_NAME = "tagger"
+_PLAIN_KEYS: dict[str, Any] = {
+    "name": str,
+    "seed": int,
+    "keep_best": int,
+    "checkpoint_minutes": float | None,
+    "init_from": InitFrom | None,
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,13 @@ class Wiring(LightningCLI):
         parser.add_argument("--name", type=str, default=DEFAULT_NAME, help="name of the model, prefix of its outputs")
         parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
         parser.add_argument("--keep_best", type=int, default=1, help="number of best checkpoints that are kept")
+        parser.add_argument(
+            "--checkpoint_minutes",
+            type=float | None,
+            default=10.0,
+            help="time between checkpoints in the middle of an epoch; null for none",
+        )
+        parser.add_argument("--init_from", type=InitFrom | None, default=None, help="a tagger to begin with")
         parser.link_arguments("name", "model.name")
         parser.link_arguments("seed", "data.seed")
         parser.link_arguments("seed", "seed_everything")
@@ -89,14 +104,17 @@ class Wiring(LightningCLI):
     def instantiate_classes(self) -> None:
         """Nothing: `build` does it, after the configuration has been read."""
 
-    def build(self, spec: DataSpec | None = None) -> tuple[Any, Any, dict[str, Any]]:
+    def build(self, spec: DataSpec | None = None, norms: DataSpec | None = None) -> tuple[Any, Any, dict[str, Any]]:
         """Model, data, and the arguments of the trainer.
 
         Args:
             spec: Description of the data that a checkpoint holds; ``None`` to find it from the training files.
+            norms: Description of the data whose mean and width of the inputs are kept.
         """
         if spec is not None:
             self.config.data["spec"] = spec
+        if norms is not None:
+            self.config.data["norms"] = norms
         built = self.parser.instantiate_classes(self.config)
         trainer = dict(built.trainer.as_dict())
         return built.model, built.data, trainer
@@ -120,11 +138,15 @@ def resolve(
     if here not in sys.path:
         sys.path.append(here)  # so that classes of the user's own modules can be named
     content = dict(configuration.content)
-    for key, kind in {"name": str, "seed": int, "keep_best": int}.items():
+    if isinstance(content.get("init_from"), str):
+        content["init_from"] = {"path": content["init_from"]}
+    for key, kind in _PLAIN_KEYS.items():
         if key in content:
             content[key] = check.visit(content[key], kind, key)
     if content.get("keep_best", 0) < 0:
         raise UserError(f"keep_best = {content['keep_best']}: it is a number of checkpoints, 0 or more")
+    if (content.get("checkpoint_minutes") or 0) < 0:
+        raise UserError(f"checkpoint_minutes = {content['checkpoint_minutes']}: a time, or null for none")
     if not 0 <= content.get("seed", 0) < 2**32:
         raise UserError(f"seed = {content['seed']}: a seed is from 0 to {2**32 - 1}")
     for section, owner in {"data": data, "model": model, "trainer": Trainer}.items():
@@ -141,7 +163,8 @@ def resolve(
             parser_kwargs={"allow_abbrev": False, "exit_on_error": False},
         )
         resolved = yaml.safe_load(wiring.parser.dump(wiring.config, skip_none=False))
-    resolved["data"].pop("spec", None)  # never configured: it belongs to a checkpoint
+    for key in ("spec", "norms"):
+        resolved["data"].pop(key, None)  # never configured: they belong to a checkpoint
     return wiring, {key: resolved[key] for key in TOP_LEVEL}
 
 
@@ -167,19 +190,22 @@ def build(
     return instantiate(wiring, resolved, spec)
 
 
-def instantiate(wiring: Wiring, resolved: dict[str, Any], spec: DataSpec | None = None) -> Parsed:
+def instantiate(
+    wiring: Wiring, resolved: dict[str, Any], spec: DataSpec | None = None, norms: DataSpec | None = None
+) -> Parsed:
     """Model and data of a configuration that `resolve` has read.
 
     Args:
         wiring: First result of `resolve`.
         resolved: Second result of `resolve`.
         spec: Description of the data that a checkpoint holds, which wins over the files.
+        norms: Description of the data whose mean and width of the inputs are kept.
 
     Raises:
         UserError: Something in the data is wrong, or a class refuses its arguments.
     """
     with _translated():
-        model, data, trainer = wiring.build(spec)
+        model, data, trainer = wiring.build(spec, norms)
     return Parsed(model, data, trainer, resolved, resolved["name"], resolved["seed"])
 
 

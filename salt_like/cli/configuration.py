@@ -17,6 +17,7 @@ LINKED = {
     "model.spec": "data",
     "data.seed": "seed",
     "data.spec": "the data or a checkpoint",
+    "data.norms": "init_from",
     "data.requests": "model.tasks",
     "seed_everything": "seed",
 }

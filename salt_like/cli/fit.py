@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from contextlib import ExitStack
@@ -11,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from salt_like.cli import arguments as command_line
 from salt_like.cli import configuration as configurations
-from salt_like.cli import paths, reweighted, run_folder, shipped
+from salt_like.cli import fine_tune, fit_checks, fit_record, paths, resume, reweighted, run_folder, shipped
 from salt_like.cli.progress import shown
-from salt_like.cli.resume import Resumed
 from salt_like.cli.table import show
-from salt_like.errors import UserError, nearest
+from salt_like.errors import UserError
 
 if TYPE_CHECKING:
     from lightning import Trainer
 
-    from salt_like.cli.build import Parsed
-    from salt_like.training.module import Model
+    from salt_like.cli.build import Parsed, Wiring
+    from salt_like.cli.resume import Resumed
+    from salt_like.training.record import Record
     from salt_like.training.run import Run
 
 _EPILOG = """\
@@ -75,22 +74,25 @@ def main(arguments: list[str]) -> int:
         if options.resume:
             folder = Path(options.resume).absolute()
             stack.enter_context(run_folder.held(folder))
-            resumed = Resumed(Run(folder).checkpoint("last"))
+            resumed = resume.last(Run(folder))
         else:
             run_folder.choose(name, options.run)  # refused before the data are read
         wiring, resolved = build.resolve(configuration, *build.classes())
         if resumed is not None:
             resumed.check(resolved)
-        parsed = build.instantiate(wiring, resolved, resumed.spec if resumed else None)
-        _check_length(parsed.trainer)
-        _check_optimizer(parsed.model)
-        _check_weights(parsed)
-        with run_folder.continued(folder) if resumed else run_folder.taken(name, options.run) as folder:
-            trainer = _trainer(parsed, Run(folder), shlex.join(["train", "fit", *arguments]))
-            if parsed.data.spec.reweighting is not None and trainer.is_global_zero:
-                show([reweighted.summary(parsed.data.spec.reweighting)])
-            run_folder.write(folder, parsed.config, parsed.data.spec.to_dict())
-            _train(trainer, parsed, resumed.path if resumed else None, folder)
+        fit_checks.trainer(resolved["trainer"])
+        with run_folder.continued(folder) if options.resume else run_folder.taken(name, options.run) as folder:
+            record = fit_record.begin(
+                Run(folder),
+                shlex.join(["train", "fit", *arguments]),
+                resolved,
+                given=options.config,
+                overrides=overrides,
+                continued=bool(options.resume),
+                writes=run_folder.is_first(),
+            )
+            run_folder.write(folder, resolved)
+            trainer = _fit(wiring, resolved, record, resumed)
     if trainer.is_global_zero:
         if resumed and resumed.epochs == trainer.max_epochs:
             print(f"the run had done its {resumed.epochs} epochs; for more: --trainer.max_epochs", file=sys.stderr)
@@ -105,14 +107,34 @@ def _configuration(options: Any, overrides: list[tuple[str, Any]]) -> configurat
         return configurations.load(options.config, overrides)
     if options.config or options.run:
         raise UserError("--resume takes configuration and folder from the run: leave out --config and --run")
-    from salt_like.training.run import open_run
-
-    run = open_run(Path(options.resume))
-    run.checkpoint("last")
-    return configurations.load([str(run.config)], overrides)
+    return configurations.load([str(resume.configuration(Path(options.resume)))], overrides)
 
 
-def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
+def _fit(wiring: Wiring, resolved: dict[str, Any], record: Record, resumed: Resumed | None) -> Trainer:
+    """Builds everything, and trains."""
+    from salt_like.cli import build
+    from salt_like.training import origin
+    from salt_like.training.run import Run
+
+    run = Run(record.path.parent)
+    wanted = resolved["init_from"] and origin.InitFrom(**resolved["init_from"])
+    source = origin.open_origin(Path(wanted.path)) if wanted and resumed is None else None
+    norms = source.spec if source is not None and wanted.normalisation == "kept" else None
+    parsed = build.instantiate(wiring, resolved, resumed.spec if resumed else None, norms)
+    fit_checks.parsed(parsed)
+    news: dict[str, Any] = {"data": parsed.data.splits.described()}
+    if wanted is not None:
+        news["init_from"] = fine_tune.apply(parsed.model, resolved, wanted, source)
+    trainer = _trainer(parsed, run, record)
+    if parsed.data.spec.reweighting is not None and trainer.is_global_zero:
+        show([reweighted.summary(parsed.data.spec.reweighting)])
+    run_folder.write(run.folder, resolved, parsed.data.spec.to_dict())
+    record.write(**news)
+    _train(trainer, parsed, resumed.path if resumed else None, run.folder)
+    return trainer
+
+
+def _trainer(parsed: Parsed, run: Run, record: Record) -> Trainer:
     from lightning import Trainer
     from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.callbacks import ProgressBar
@@ -122,68 +144,30 @@ def _trainer(parsed: Parsed, run: Run, command: str) -> Trainer:
 
     spec = parsed.data.spec
     contents = checkpoint.contents(parsed.name, spec, parsed.config["model"], parsed.config["data"])
-    facts = {
-        "command": command,
-        "name": parsed.name,
-        "seed": parsed.seed,
-        "files": {key: parsed.config["data"].get(key) for key in ("train", "val", "test")},
-    }
     monitor = f"val/{parsed.model.main_task}/loss"
-    best = parsed.config["keep_best"]
-    usual = assemble.callbacks(run, monitor, contents, facts, best, interactive=sys.stderr.isatty())
     configured = {key: value for key, value in parsed.trainer.items() if value is not None}
     if not parsed.data.validates:
         configured["limit_val_batches"] = 0  # Lightning would warn about a list without loaders
         print("no validation files (data.val): no best checkpoint, `test` takes the last one", file=sys.stderr)
     own = _as_list(configured.pop("callbacks", []))
-    signs = SignsOfLife(run.folder / run_folder.LOCK)
+    usual = assemble.callbacks(
+        run,
+        monitor,
+        contents,
+        record,
+        parsed.config["keep_best"],
+        minutes=parsed.config["checkpoint_minutes"],
+        interactive=sys.stderr.isatty(),
+        own=[SignsOfLife(run.folder / run_folder.LOCK), *own],
+    )
     if configured.get("enable_progress_bar") is False or any(isinstance(one, ProgressBar) for one in own):
-        usual = [one for one in usual if not isinstance(one, ProgressBar)]
+        usual = [one for one in usual if one in own or not isinstance(one, ProgressBar)]
     defaults = assemble.trainer_defaults()
     plugins = [*defaults.pop("plugins", []), *_as_list(configured.pop("plugins", []))]
     try:
-        return Trainer(**{**defaults, **configured}, callbacks=[*usual, signs, *own], plugins=plugins)
+        return Trainer(**{**defaults, **configured}, callbacks=usual, plugins=plugins)
     except (ValueError, MisconfigurationException) as error:
         raise UserError(f"trainer: {str(error).strip()}") from error
-
-
-def _check_length(trainer: dict[str, Any]) -> None:
-    """Refuse a training without steps, of which no checkpoint would come."""
-    for key in ("max_epochs", "max_steps", "limit_train_batches"):
-        if trainer.get(key) == 0:
-            raise UserError(f"trainer.{key} = 0: nothing would be trained\ngive at least 1, or leave it out")
-
-
-def _check_optimizer(model: Model) -> None:
-    """Refuse arguments with which optimiser or scheduler cannot make a step, before anything is written."""
-    from salt_like.training.optimisers import rehearse
-
-    rehearse(model.optimizer, model.scheduler, model)
-
-
-def _of_early_stopping(error: RuntimeError) -> Exception:
-    """What `EarlyStopping` says about a metric that is not there, as a message for the user; any other error as is."""
-    found = re.search(r"conditioned on metric `(.*?)` which is not available", str(error))
-    if found is None:
-        return error
-    known = [name for name in re.findall(r"`(.*?)`", str(error)) if "/" in name and name != found[1]]
-    return UserError(
-        f"trainer.callbacks: EarlyStopping watches '{found[1]}'{nearest(found[1], known)}, which is not measured\n"
-        f"measured are: {', '.join(known)[:400] or 'none'}"
-    )
-
-
-def _check_weights(parsed: Parsed) -> None:
-    """Refuse to learn weights for losses that jets of negative weight can make negative."""
-    if not parsed.model.combine.learns:
-        return
-    number = parsed.data.negative_weights
-    if number:
-        raise UserError(
-            "model.weighting: uncertainty cannot be used with jets of negative weight; "
-            f"the training sample has {number}\nweight of the jets: data.weight: {parsed.data.splits.weight}\n"
-            "a loss that becomes negative would drive its learned weight to infinity; use model.weighting: fixed"
-        )
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -194,21 +178,27 @@ def _train(trainer: Trainer, parsed: Parsed, checkpoint: Path | None, folder: Pa
     """Trains; Ctrl-C comes out as `KeyboardInterrupt` in every version of Lightning."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    from salt_like.callbacks.interruptions import StoppedError
+
     try:
         trainer.fit(parsed.model, datamodule=parsed.data, ckpt_path=checkpoint)
+    except StoppedError as stopped:
+        if trainer.is_global_zero:
+            print(_how_to_go_on(folder, f"ended by {stopped.signal}"), file=sys.stderr)
+        raise
     except SystemExit:
         if not trainer.interrupted:
             raise
     except MisconfigurationException as error:
         raise UserError(f"trainer: {str(error).strip()}") from error
     except RuntimeError as error:
-        raise _of_early_stopping(error) from error
+        raise fit_checks.of_early_stopping(error) from error
     if trainer.interrupted:
-        raise KeyboardInterrupt(_how_to_go_on(folder))
+        raise KeyboardInterrupt(_how_to_go_on(folder, "interrupted"))
 
 
-def _how_to_go_on(folder: Path) -> str:
-    """What is said after Ctrl-C: where the run is, and the command that continues it."""
-    if not (folder / "checkpoints" / "last.ckpt").exists():
-        return f"interrupted; run: {folder}\nit has no checkpoint yet, the first one is written after the first epoch"
-    return f"interrupted; run: {folder}\nto go on: {shlex.join(['train', 'fit', '--resume', str(folder)])}"
+def _how_to_go_on(folder: Path, why: str) -> str:
+    """What is said after Ctrl-C or another signal: where the run is, and the command that continues it."""
+    last = folder / "checkpoints" / "last.ckpt"
+    command = shlex.join(["train", "fit", "--resume", str(folder)])
+    return f"{why}; run: {folder}\n{'to go on' if last.exists() else 'to begin again (no checkpoint yet)'}: {command}"

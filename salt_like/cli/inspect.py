@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from salt_like.cli import arguments as command_line
 from salt_like.cli import table
@@ -24,8 +26,9 @@ def parser() -> command_line.Parser:
     made.add_argument(
         "what",
         nargs="+",
-        help="FILE.h5, CONFIG.yaml, the name of a shipped configuration, a run folder or a bundle; or several samples "
-        "that are compared, each as FILE.h5, 'GLOB*.h5' in quotes, A.h5,B.h5 or NAME=FILES",
+        help="FILE.h5, CONFIG.yaml, the name of a shipped configuration, a run folder or a bundle; or several runs "
+        "side by side; or several samples that are compared, each as FILE.h5, 'GLOB*.h5' in quotes, A.h5,B.h5 or "
+        "NAME=FILES",
     )
     checks = made.add_argument_group("checks of data files")
     checks.add_argument("--json", metavar="OUT.json", type=Path, help="write everything that was found")
@@ -72,13 +75,20 @@ def main(arguments: list[str]) -> int:
             raise UserError(f"{name} has no meaning here{nearest(name, made.options())}: only a configuration has keys")
         return _data(given, options)
     _refuse_options(options, made)
+    if len(given) > 1 and all(Path(one).is_dir() for one in given):
+        from salt_like.cli import inspect_runs
+
+        _refuse_keys(command_line.overrides(rest, ["--config"], "inspect"))
+        table.show(inspect_runs.report([Path(one) for one in given]))
+        return CLEAN
     if len(given) > 1:
         odd = next(one for one in given if not is_data(one))
-        raise UserError(f"only data files can be compared, and '{odd}' is none ({', '.join(DATA_SUFFIXES)})")
+        raise UserError(
+            f"only data files and runs can be compared, and '{odd}' is neither ({', '.join(DATA_SUFFIXES)}, a folder)"
+        )
     overrides = command_line.overrides(rest, ["--config"], "inspect")
     if Path(given[0]).is_dir():
-        if overrides:
-            raise UserError(f"--{overrides[0][0]} has no meaning here: only a configuration has keys")
+        _refuse_keys(overrides)
         from salt_like.bundle import is_bundle
         from salt_like.cli import inspect_bundle, inspect_run
 
@@ -89,6 +99,11 @@ def main(arguments: list[str]) -> int:
 
     table.show(inspect_config.report(given[0], overrides))
     return CLEAN
+
+
+def _refuse_keys(overrides: Sequence[tuple[str, Any]]) -> None:
+    if overrides:
+        raise UserError(f"--{overrides[0][0]} has no meaning here: only a configuration has keys")
 
 
 def is_data(what: str) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 from salt_like.cli import yaml_file
 from salt_like.cli.table import Table, number
 from salt_like.errors import UserError
-from salt_like.training.run import Run, open_run
+from salt_like.training.run import Run, open_run, state
 
-_TIMES = frozenset({"epoch", "step", "seconds", "lr"})
+TIMES = frozenset({"epoch", "step", "seconds", "lr"})
 
 
 def report(folder: Path) -> list[Table | str]:
@@ -28,15 +28,15 @@ def report(folder: Path) -> list[Table | str]:
     run = open_run(folder)
     config = yaml_file.read(run.config) if run.config.is_file() else {}
     record = _record(run)
-    history = _history(run)
-    parts: list[Table | str] = [_facts(run, config, record, history)]
-    if history:
-        parts.append(_metrics(history, _main_task(config)))
+    rows = history(run)
+    parts: list[Table | str] = [_facts(run, config, record, rows)]
+    if rows:
+        parts.append(_metrics(rows, main_task(config)))
     calibration = [run.calibration] if run.calibration.is_file() else []
     kept = [*sorted(run.checkpoints.glob("*.ckpt")), *calibration, *sorted(run.predictions.glob("*.h5"))]
     if kept:
-        rows = [[str(path.relative_to(folder)), f"{path.stat().st_size / 1e6:.2f} MB", _time(path)] for path in kept]
-        parts.append(Table("files", ["file", "size", "written"], rows))
+        files = [[str(path.relative_to(folder)), f"{path.stat().st_size / 1e6:.2f} MB", _time(path)] for path in kept]
+        parts.append(Table("files", ["file", "size", "written"], files))
     return parts
 
 
@@ -50,14 +50,16 @@ def _record(run: Run) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _history(run: Run) -> list[dict[str, float]]:
+def history(run: Run) -> list[dict[str, float]]:
+    """The rows of the metrics' table, numbers only."""
     if not run.metrics.is_file():
         return []
     with run.metrics.open(newline="", encoding="utf-8") as stream:
         return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
 
 
-def _main_task(config: dict[str, Any]) -> str:
+def main_task(config: dict[str, Any]) -> str:
+    """The first task, which chooses the best checkpoint; empty where it is not known."""
     return next(iter((config.get("model") or {}).get("tasks") or {}), "")
 
 
@@ -67,10 +69,11 @@ def _facts(run: Run, config: dict[str, Any], record: dict[str, Any], history: li
     tasks = (config.get("model") or {}).get("tasks") or {}
     facts: dict[str, Any] = {
         "name": config.get("name", record.get("name")),
-        "state": record.get("state", "unknown (no run.json)"),
+        "state": state(run) if record else "unknown (no run.json)",
         "reason": record.get("reason"),
         "epochs": f"{done} of {wanted}" if wanted else done,
         "steps": int(history[-1]["step"]) if history else 0,
+        "jets seen": record.get("jets_seen"),
         "started": record.get("started"),
         "stopped": record.get("stopped"),
         "command": record.get("command"),
@@ -89,7 +92,7 @@ def _metrics(history: list[dict[str, float]], main_task: str) -> Table:
     scored = [row for row in history if loss in row]
     best = min(scored, key=lambda row: row[loss]) if scored else history[-1]
     last = history[-1]
-    names = [name for name in last if name not in _TIMES]
+    names = [name for name in last if name not in TIMES]
     rows = [[name, number(best[name]) if name in best else "-", number(last[name])] for name in names]
     headings = ["metric", f"best (epoch {int(best['epoch'])})", f"last (epoch {int(last['epoch'])})"]
     return Table("metrics", headings, rows)

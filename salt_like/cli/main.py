@@ -22,6 +22,8 @@ COMMANDS = {
     "test": "metrics and predictions of a run on a labelled file",
     "predict": "predictions of a run on any file",
     "compare": "two runs, prediction files or bundles on the same jets",
+    "runs": "the runs in a folder as a table",
+    "reproduce": "a run again, from its record, and whether the numbers are the same",
     "export": "a run as a folder that runs without this project: ONNX, golden jets, verification",
     "verify": "is a bundle what was exported, and does it say what its run says",
     "deploy": "a bundle into a store of versions; aliases, and back",
@@ -32,7 +34,7 @@ COMMANDS = {
     "completion": "print a completion script for bash or zsh",
 }
 
-SUCCESS, FAILURE, USER_ERROR, INTERRUPTED, ENDED = 0, 1, 2, 130, 143
+SUCCESS, FAILURE, USER_ERROR, INTERRUPTED, SIGNALLED = 0, 1, 2, 130, 128
 MESSAGE_LINES = 5
 
 
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows `train` on the command line, ``None`` for that of the process.
 
     Returns:
-        0, or 1 after an unexpected error, 2 after an error of the user's, 130 after Ctrl-C, 143 when told to end.
+        0, or 1 after an unexpected error, 2 after an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -92,14 +94,15 @@ def _tidy_end() -> Iterator[None]:
         return
 
     def end(number: int, frame: object) -> None:
-        del number, frame
-        raise SystemExit(ENDED)
+        del frame
+        raise SystemExit(SIGNALLED + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(rest: list[str]) -> int:

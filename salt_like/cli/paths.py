@@ -15,12 +15,17 @@ FILES = ("norm_dict", "class_dict")
 
 
 def absolute(configuration: dict[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """The same configuration with absolute paths in its `data` section.
+    """The same configuration with absolute paths in its sections `data` and `init_from`.
 
     Args:
         configuration: As read from one file or from the command line.
         folders: Where a relative path is looked up, in this order; one that exists nowhere is taken from the first.
     """
+    origin = configuration.get("init_from")
+    if isinstance(origin, str):
+        configuration = {**configuration, "init_from": {"path": _look_up(origin, folders)}}
+    elif isinstance(origin, dict) and isinstance(origin.get("path"), str):
+        configuration = {**configuration, "init_from": {**origin, "path": _look_up(origin["path"], folders)}}
     data = configuration.get("data")
     if not isinstance(data, dict):
         return configuration

@@ -10,16 +10,59 @@ from salt_like.errors import UserError
 if TYPE_CHECKING:
     from salt_like.spec import DataSpec
     from salt_like.training.checkpoint import Saved
+    from salt_like.training.run import Run
 
 # What the weights, the state of the optimiser and the description of the data in the checkpoint depend on.
 _MODEL = (
     *("tasks", "dim", "tokenizer", "tokenizers", "encoder", "pooling", "attach_global", "join_global"),
-    *("optimizer", "scheduler", "weighting", "ema"),
+    *("optimizer", "scheduler", "weighting", "ema", "lr_factors"),
 )
 _DATA = (
     *("inputs", "global_stream", "select", "order", "max_constituents", "defaults", "labels"),
     *("norm_dict", "class_dict", "discriminants", "event", "weight", "reweight", "parameter"),
 )
+
+
+def configuration(folder: Path) -> Path:
+    """The configuration of a run that can be continued.
+
+    Args:
+        folder: Of the run.
+
+    Raises:
+        UserError: It is no run, or what is needed to go on is gone.
+    """
+    from salt_like.training import record
+    from salt_like.training.run import open_run
+
+    run = open_run(folder)
+    if not any(run.checkpoints.glob("*.ckpt")) and not record.read(run.record):
+        run.checkpoint("last")
+    if not run.config.is_file() or not run.config.stat().st_size:
+        rest = "its checkpoints can still be tested and exported, and trained on with init_from"
+        raise UserError(
+            f"the run cannot be continued without its configuration: {run.config} is missing or empty\n"
+            + (
+                rest
+                if any(run.checkpoints.glob("*.ckpt"))
+                else "it was ended before anything was written: start it again"
+            )
+        )
+    return run.config
+
+
+def last(run: Run) -> Resumed | None:
+    """The last checkpoint of a run; nothing when it was ended before its first one, so that it begins again.
+
+    Args:
+        run: The run.
+
+    Raises:
+        UserError: The last checkpoint is gone and others are there, or it cannot be read.
+    """
+    if not any(run.checkpoints.glob("*.ckpt")):
+        return None
+    return Resumed(run.checkpoint("last"))
 
 
 class Resumed:
@@ -48,7 +91,7 @@ class Resumed:
     @property
     def epochs(self) -> int:
         """Number of epochs that the run has done."""
-        return self.saved.epoch + 1
+        return self.saved.epochs
 
     def check(self, config: dict[str, Any]) -> None:
         """Refuse a configuration that makes another model than that of the checkpoint, or ends before it.
@@ -62,6 +105,10 @@ class Resumed:
         last, done = config["trainer"].get("max_epochs"), self.epochs
         if last is not None and 0 <= last < done:
             raise UserError(f"trainer.max_epochs = {last}, but the run has done {done} epochs\ncheckpoint: {self.path}")
+        if self.saved.epoch >= done and last is not None and 0 <= last <= done:
+            raise UserError(
+                f"trainer.max_epochs = {last}, but the run is within epoch {done + 1}\ncheckpoint: {self.path}"
+            )
         for section, keys, before in (("model", _MODEL, self.saved.config), ("data", _DATA, self.saved.data)):
             for key in keys:
                 now = config[section].get(key)

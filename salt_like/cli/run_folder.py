@@ -15,13 +15,14 @@ import yaml
 from salt_like.atomic import write_atomically
 from salt_like.data.lock import Lock
 from salt_like.errors import UserError
+from salt_like.training import record
+from salt_like.training.run import STALE_AFTER
 
 # Processes that the first one starts read from it which folder was chosen.
 HANDED_OVER = "SALT_LIKE_RUN"
 _WRITTEN = ("config.yaml", "spec.json")
-_RECORD = "run.json"  # written when the training begins
+_RECORD = "run.json"  # there from the beginning; its state says when the training begins
 LOCK = "training.lock"  # there while a training writes into the folder
-_STALE_AFTER = 1800.0  # seconds; preparing data and compiling give no sign of life
 _RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
 
 
@@ -67,7 +68,8 @@ def is_first() -> bool:
 def taken(name: str, wanted: str | None) -> Iterator[Path]:
     """The folder of a new run, which no other training can take meanwhile.
 
-    It is as it was before when the block raises before a training began in it.
+    It is as it was before when the block raises before a training began in it. An interruption leaves a run that has
+    a record, which can be continued.
 
     Args:
         name: As for `choose`.
@@ -80,8 +82,9 @@ def taken(name: str, wanted: str | None) -> Iterator[Path]:
     try:
         with held(folder):
             yield folder
-    except BaseException:
-        if is_first() and not (folder / _RECORD).exists():
+    except BaseException as error:
+        state = record.read(folder / _RECORD).get("state")
+        if is_first() and (state is None or (state == "preparing" and isinstance(error, Exception))):
             _discard(folder, was_there)
         raise
 
@@ -102,7 +105,7 @@ def held(folder: Path) -> Iterator[None]:
     if not is_first():
         yield
         return
-    lock = Lock(folder / LOCK, _STALE_AFTER)
+    lock = Lock(folder / LOCK, STALE_AFTER)
     if not (lock.acquire() or lock.acquire()):  # the first try removes one that was left behind
         raise UserError(
             f"a training of this run is going on: {lock.owner()}\nwait for its end; if it has ended, remove {lock.path}"
@@ -118,28 +121,30 @@ def continued(folder: Path) -> Iterator[Path]:
     Args:
         folder: As given by the user.
     """
-    before = {name: _content(folder / name) for name in (*_WRITTEN, _RECORD)}
+    before = {name: _content(folder / name) for name in (*_WRITTEN, _RECORD, record.PATCH)}
     try:
         yield folder
     except BaseException:
-        if is_first() and _content(folder / _RECORD) == before[_RECORD]:
-            for name in _WRITTEN:
+        record_now = _content(folder / _RECORD)
+        if is_first() and (record_now == before[_RECORD] or record.read(folder / _RECORD).get("state") == "preparing"):
+            for name in before:
                 _put_back(folder / name, before[name])
         raise
 
 
-def write(folder: Path, config: dict[str, Any], spec: dict[str, Any]) -> None:
+def write(folder: Path, config: dict[str, Any], spec: dict[str, Any] | None = None) -> None:
     """Writes the resolved configuration and the description of the data; tells further processes the folder.
 
     Args:
         folder: Of the run.
         config: The resolved configuration.
-        spec: The resolved description of the data as plain data.
+        spec: The resolved description of the data as plain data, ``None`` while it is not known.
     """
     os.environ[HANDED_OVER] = str(folder)
     if not is_first():
         return
-    for name, text in zip(_WRITTEN, (dump(config), json.dumps(spec, indent=2) + "\n"), strict=True):
+    texts = [dump(config)] if spec is None else [dump(config), json.dumps(spec, indent=2) + "\n"]
+    for name, text in zip(_WRITTEN, texts, strict=False):
         with write_atomically(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -159,7 +164,7 @@ def _claim(name: str, wanted: str | None) -> tuple[Path, bool]:
 
 def _discard(folder: Path, keep: bool) -> None:
     """Removes what was written, and unless `keep` the folder, with ``runs/<name>`` where nothing else is in it."""
-    for name in _WRITTEN:
+    for name in (*_WRITTEN, _RECORD, record.PATCH):
         (folder / name).unlink(missing_ok=True)
     if keep:
         return

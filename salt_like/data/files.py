@@ -14,6 +14,7 @@ import numpy as np
 
 from salt_like.data.source import Arrays, Header, Rows, Source, header_of, main_stream
 from salt_like.errors import UserError, nearest
+from salt_like.provenance.files import fingerprint as content_of
 
 __all__ = ["Arrays", "Files", "Header", "Paths", "Rows", "Source", "find", "fingerprint", "named"]
 
@@ -78,6 +79,16 @@ class Files(Source):
             for one in (path, *sources):
                 digest.update(fingerprint(one).encode())
         return digest.hexdigest()
+
+    def described(self) -> list[dict[str, Any]]:
+        """Path, size in bytes, number of jets and hash of the content of every file, with those that it points to."""
+        found = []
+        for path, (_, rows) in zip(self.paths, self.parts, strict=True):
+            with _opened(path) as file:
+                sources = _virtual_sources(path, file)
+            one = {"path": str(path), "size": path.stat().st_size, "rows": rows, "fingerprint": content_of(path)}
+            found.append(one | ({"sources": {str(other): content_of(other) for other in sources}} if sources else {}))
+        return found
 
     def _file(self, part: int) -> h5py.File:
         if self._process != os.getpid():  # handles do not survive a fork

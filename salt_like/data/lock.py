@@ -61,6 +61,18 @@ class Lock:
         host, _, rest = self._read().partition(" ")
         return f"process {rest.partition(' ')[0]} on {host}" if host and rest else "another process"
 
+    def is_live(self) -> bool:
+        """Whether the owner works, as far as can be told: it is there on this machine, or gave a sign of life."""
+        try:
+            age = time.time() - self.path.stat().st_mtime
+        except OSError:
+            return False
+        host, _, rest = self._read().partition(" ")
+        process = rest.partition(" ")[0]
+        if host == socket.gethostname() and process.isdigit():
+            return _runs(int(process))
+        return age < self.stale_after
+
     def __enter__(self) -> Lock:
         return self
 

@@ -14,8 +14,9 @@ from salt_like.data.cache import Cache
 from salt_like.data.collate import Collator
 from salt_like.data.complete import complete
 from salt_like.data.config import DataConfig, LabelConfig, ParameterConfig, ReweightConfig, VariableConfig, request
-from salt_like.data.loader import Loader, Preparation, Steps
+from salt_like.data.loader import Loader, PackedSteps, Preparation, Steps
 from salt_like.data.mixture import Mixture
+from salt_like.data.norms import with_norms
 from salt_like.data.occurrence import check_validation, occurrence
 from salt_like.data.parameter import alone, completed, fitted
 from salt_like.data.resolve import draft_spec
@@ -81,6 +82,7 @@ class Data(LightningDataModule):
         start_method: How workers are started: fork, spawn or forkserver; the system's default when absent.
         requests: What the tasks need; filled in from the model.
         spec: Description of the data of an existing model, which wins over the files.
+        norms: Description of the data of an existing model whose mean and width of the inputs are kept.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Data(LightningDataModule):
         start_method: Literal["fork", "spawn", "forkserver"] | None = None,
         requests: list[dict[str, Any]] | None = None,
         spec: DataSpec | None = None,
+        norms: DataSpec | None = None,
     ) -> None:
         super().__init__()
         self.batch_size = _at_least("batch_size", batch_size)
@@ -153,6 +156,8 @@ class Data(LightningDataModule):
             seed=seed,
         )
         self.spec: DataSpec = spec or self._resolved(config, norm_dict, class_dict)
+        if norms is not None and spec is None:
+            self.spec = with_norms(self.spec, norms)
         pairs = tuple(dict.fromkeys(request.stream for request in wanted if request.pairs))
         self._labels = config.labels
         for one in self.augment:
@@ -247,6 +252,12 @@ class Data(LightningDataModule):
     @property
     def _weighted(self) -> bool:
         return self.splits.weight is not None and "train" in self.splits.files
+
+    def copies(self) -> dict[str, str]:
+        """Folder of the packed copy of each sample that is read from one; its name is the key of the cache."""
+        return {
+            which: str(steps.columns.folder) for which, steps in self._steps.items() if isinstance(steps, PackedSteps)
+        }
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and position of the training loader."""

@@ -115,6 +115,16 @@ class Splits:
             return samples
         return {name: make(name, max(1, round(limit * count / total))) for name, count in counts.items() if count}
 
+    def described(self) -> list[dict[str, Any]]:
+        """The files of training and validation with size, number of jets and hash of the content, sample by sample."""
+        return [
+            {"split": which, "sample": name, **one}
+            for which, some in self.files.items()
+            if which != "test"
+            for name, paths in some.items()
+            for one in self._source(paths).described()
+        ]
+
     def refuse_overlap(self, spec: DataSpec, progress: Progress | None = None) -> None:
         """Refuse training, validation and test samples that share events.
 

@@ -32,8 +32,9 @@ class Saved:
         config: The ``model`` section of the resolved configuration.
         data: The ``data`` section of the resolved configuration.
         state_dict: Weights of the Lightning module.
-        epoch: Epoch in which it was written.
+        epoch: Epoch in which it was written, from 0.
         path: Where it was read from.
+        epochs: Number of epochs that were complete.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Saved:
     state_dict: dict[str, Tensor]
     epoch: int
     path: Path
+    epochs: int = 0
 
 
 def read(path: Path) -> Saved:
@@ -69,6 +71,7 @@ def read(path: Path) -> Saved:
         data=content["data"],
         state_dict=content["state_dict"],
         epoch=int(content.get("epoch", 0)),
+        epochs=int(content.get("epochs_done", content.get("epoch", 0) + 1)),
         path=path,
     )
 

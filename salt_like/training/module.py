@@ -22,6 +22,7 @@ from salt_like.spec import DataSpec
 from salt_like.tagger import Tagger
 from salt_like.tasks import Task
 from salt_like.tokenizers import DenseTokenizer, Tokenizer
+from salt_like.training import patterns
 from salt_like.training.average import AveragedModel
 from salt_like.training.optimisers import make_optimizer
 from salt_like.training.schedules import Schedule, WarmupCosine
@@ -51,6 +52,7 @@ class Model(LightningModule):
         weighting: ``"fixed"`` sums the losses times the tasks' weights, ``"uncertainty"`` learns weights on top.
         ema: Decay of an exponential moving average of the weights, which then is what is validated, tested and used.
         compile: Compile the step with `torch.compile`; the checkpoint stays an ordinary one.
+        lr_factors: Pattern of weights, such as encoder or encoder.layers.0, and a factor on their learning rate.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Model(LightningModule):
         weighting: Literal["fixed", "uncertainty"] = "fixed",
         ema: float | None = None,
         compile: bool = False,
+        lr_factors: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         if not tasks:
@@ -94,6 +97,11 @@ class Model(LightningModule):
         self.combine = combine({name: self.tagger.task(name) for name in tasks})
         self.metrics = nn.ModuleDict({name: nn.ModuleDict(self.tagger.task(name).metrics()) for name in tasks})
         self.optimizer = optimizer
+        self.lr_factors = lr_factors or {}
+        patterns.check(self.lr_factors, [name for name, _ in self.tagger.named_parameters()], "model.lr_factors")
+        for pattern, factor in self.lr_factors.items():
+            if not 0 < factor < math.inf:
+                raise ValueError(f"lr_factors: the factor of '{pattern}' must be above 0, not {factor}")
         self.schedule = schedule()
         self.scheduler = scheduler
         self.scheduler_interval = scheduler_interval
@@ -113,18 +121,19 @@ class Model(LightningModule):
         """Logits of every task, by the deployed tagger."""
         return self.deployed(batch)  # type: ignore[no-any-return]
 
-    def training_step(self, batch: Batch | Sequence[Batch], batch_idx: int) -> Tensor:
-        """Loss of one optimiser step; several batches count as one large one, whatever each holds."""
+    def training_step(self, batch: Batch | Sequence[Batch], batch_idx: int) -> dict[str, Any]:
+        """Loss of one optimiser step; several batches count as one large one, whatever each holds.
+
+        Returns:
+            ``loss``, which is propagated back; ``losses``, the means over the step of all tasks together (``loss``)
+            and of each (``<task>/loss``); ``jets``, the number of jets.
+        """
         parts = (batch,) if isinstance(batch, Batch) else batch
         self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]
         share = self._mean_over_processes if self.trainer.world_size > 1 else None
         loss, means = self.objective(parts, lambda part: self.trainer.strategy.backward(part, None), share)
-        size = sum(part.size for part in parts)
-        for name, mean in means.items():
-            self.log(f"train/{name}/loss", mean, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        combined = self.combine(means).detach()
-        self.log("train/loss", combined, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
-        return loss
+        losses = {"loss": self.combine(means).detach(), **{f"{name}/loss": mean for name, mean in means.items()}}
+        return {"loss": loss, "losses": losses, "jets": sum(part.size for part in parts)}
 
     def objective(
         self,
@@ -199,7 +208,7 @@ class Model(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The configured optimiser with parameter groups, and its schedule."""
-        optimizer = make_optimizer(self.optimizer, self)
+        optimizer = make_optimizer(self.optimizer, self, self.lr_factors)
         if self.scheduler is not None:
             scheduler: Any = self._built(self.scheduler, optimizer)
             return {

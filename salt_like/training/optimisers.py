@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,22 +14,41 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from salt_like.errors import UserError
+from salt_like.training.patterns import matches
 
 
-def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
+def parameter_groups(module: nn.Module, factors: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
     """Matrices with the optimiser's weight decay, and vectors and scalars (biases, norms, scales) without.
 
     Frozen parameters are left out; a parameter that occurs twice is listed once.
+
+    Args:
+        module: The module.
+        factors: Pattern of weights (without ``tagger.`` in front) → factor on their learning rate, which is noted in
+            the group as ``lr_factor``. Of several patterns that match, the longest counts.
     """
-    trainable: list[Parameter] = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in trainable if parameter.dim() >= 2]},
-        {"params": [parameter for parameter in trainable if parameter.dim() < 2], "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+    found: dict[tuple[float, bool], list[Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            factor = _factor(name.removeprefix("tagger."), factors or {})
+            found.setdefault((factor, parameter.dim() >= 2), []).append(parameter)
+    groups = []
+    # what has the learning rate of the configuration comes first
+    for factor, decays in sorted(found, key=lambda one: (one[0] != 1, -one[0], not one[1])):
+        group: dict[str, Any] = {"params": found[factor, decays]}
+        group |= {} if decays else {"weight_decay": 0.0}
+        groups.append(group | ({} if factor == 1 else {"lr_factor": factor}))
+    return groups
 
 
-def make_optimizer(factory: Callable[[Iterable[Any]], Optimizer], module: nn.Module) -> Optimizer:
+def _factor(name: str, factors: Mapping[str, float]) -> float:
+    fitting = [pattern for pattern in factors if matches(name, pattern)]
+    return factors[max(fitting, key=len)] if fitting else 1.0
+
+
+def make_optimizer(
+    factory: Callable[[Iterable[Any]], Optimizer], module: nn.Module, factors: Mapping[str, float] | None = None
+) -> Optimizer:
     """The optimiser of a module's weights, in its fastest form.
 
     On a CPU torch's own optimisers go through the weights one operation after the other unless told otherwise; where
@@ -39,8 +58,11 @@ def make_optimizer(factory: Callable[[Iterable[Any]], Optimizer], module: nn.Mod
     Args:
         factory: From parameter groups to optimiser.
         module: The module whose weights are optimised, on its device.
+        factors: As for `parameter_groups`.
     """
-    optimizer = factory(parameter_groups(module))
+    optimizer = factory(parameter_groups(module, factors))
+    for group in optimizer.param_groups:
+        group["lr"] *= group.get("lr_factor", 1.0)
     if torch.__version__ < (2, 4):  # type: ignore[operator]  # earlier ones are fused on GPUs only
         return optimizer
     for group in optimizer.param_groups:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from salt_like.bundle import is_bundle
+from salt_like.data.lock import Lock
 from salt_like.errors import UserError, nearest
+from salt_like.training.record import UNFINISHED, read
+
+STALE_AFTER = 1800.0  # seconds without a sign of life; preparing data and compiling give none
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Run:
     def record(self) -> Path:
         """What the run was and how far it got."""
         return self.folder / "run.json"
+
+    @property
+    def lock(self) -> Path:
+        """There while a training writes into the folder."""
+        return self.folder / "training.lock"
 
     @property
     def metrics(self) -> Path:
@@ -72,6 +81,14 @@ class Run:
         if not present:
             raise UserError(f"the run has no checkpoint: {self.folder}\nthe first one is written after the first epoch")
         raise UserError(f"the run has no checkpoint '{which}'{nearest(which, present)}\nin {self.checkpoints}")
+
+
+def state(run: Run) -> str:
+    """What became of a run: as its record says, but ``killed`` where nobody wrote its end and nobody works on it."""
+    said = str(read(run.record).get("state", "unknown"))
+    if said in UNFINISHED and not Lock(run.lock, STALE_AFTER).is_live():
+        return "killed"
+    return said
 
 
 def open_run(folder: Path) -> Run:

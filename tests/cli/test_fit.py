@@ -91,7 +91,7 @@ def test_ctrl_c_exits_130_and_keeps_the_run(tmp_path, monkeypatch, capsys):
     assert dispatcher.main(["fit", *SMALL, "--run", str(tmp_path / "run")]) == 130
     *_, where, how = capsys.readouterr().err.strip().splitlines()
     assert where == f"interrupted; run: {tmp_path / 'run'}"
-    assert how.startswith("it has no checkpoint yet")
+    assert how.startswith("to begin again (no checkpoint yet): train fit --resume ")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "interrupted"
 
 

@@ -9,7 +9,8 @@ from functools import partial
 import jets
 import pytest
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from tasks.labelled import NoWaiting
 from torch.utils.data import DataLoader
 
@@ -20,6 +21,7 @@ from salt_like.tasks import Classification, GaussianRegression, Regression, Vert
 from salt_like.training import checkpoint
 from salt_like.training.assemble import callbacks, trainer_defaults
 from salt_like.training.module import Model
+from salt_like.training.record import Record
 from salt_like.training.run import Run
 from salt_like.training.schedules import Constant, OneCycle
 
@@ -71,12 +73,18 @@ def trainer(tmp_path, **options) -> Trainer:
     )
 
 
+def usual(run: Run) -> list[Callback]:
+    """What every training has, without a bar."""
+    made = callbacks(run, "val/loss", {}, Record(run.record, {}))
+    return [one for one in made if not isinstance(one, ProgressBar)]
+
+
 def train(tmp_path, one: Model, epochs: int = 1, extra=(), resume=None, **options) -> Run:
     run = Run(tmp_path / "run")
     contents = checkpoint.contents("tagger", jets.spec(), CONFIG, {})
     kept = [
         c
-        for c in callbacks(run, "val/flavour/loss", contents, {"command": "test"})
+        for c in callbacks(run, "val/flavour/loss", contents, Record(run.record, {"command": "test"}))
         if "Progress" not in type(c).__name__
     ]
     work = trainer(tmp_path, max_epochs=epochs, callbacks=[*kept, *extra], **options)
@@ -237,7 +245,7 @@ def test_a_loss_that_is_no_number_is_reported_with_its_rows(tmp_path):
     content = batches(6)
     content[3] = replace(poisoned(content[3]), rows=torch.arange(100, 110))
     run = Run(tmp_path / "run")
-    work = trainer(tmp_path, callbacks=[LossGuard(interval=2), *callbacks(run, "val/loss", {}, {})[1:4]])
+    work = trainer(tmp_path, callbacks=[LossGuard(interval=2), *usual(run)[1:]])
     with pytest.raises(
         NonFiniteLossError, match="since step 3 of epoch 0\nrows of that batch .*: 100, 101, 102"
     ) as raised:
@@ -251,7 +259,7 @@ def test_the_guard_asks_before_a_checkpoint_is_written(tmp_path):
     content = batches(4)
     content[3] = poisoned(content[3])
     run = Run(tmp_path / "run")
-    work = trainer(tmp_path, callbacks=callbacks(run, "val/loss", {}, {})[:4])
+    work = trainer(tmp_path, callbacks=usual(run))
     with pytest.raises(NonFiniteLossError, match="since step 3"):
         work.fit(model(), loader(content))
     assert not run.checkpoints.exists()
