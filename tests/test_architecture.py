@@ -30,6 +30,7 @@ LAYERS = [
     {"simulation"},
     {"loading"},
     {"export"},
+    {"report"},
     {"cli"},
 ]
 # lies in every bundle and imports nothing of the package, so that every part may import it

@@ -21,6 +21,7 @@ COMMANDS = {
     "calibrate": "temperatures of a run's probabilities, from its validation data",
     "test": "metrics and predictions of a run on a labelled file",
     "predict": "predictions of a run on any file",
+    "report": "one page that explains a run, or several beside each other",
     "compare": "two runs, prediction files or bundles on the same jets",
     "runs": "the runs in a folder as a table",
     "reproduce": "a run again, from its record, and whether the numbers are the same",

@@ -54,6 +54,7 @@ def parser() -> command_line.Parser:
         default="png",
         help="how the figures in predictions/SAMPLE_figures are written (png)",
     )
+    made.add_argument("--no-report", action="store_true", help="do not write RUN/report.html, one page with all of it")
     return made
 
 
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
     """
     options, rest = parser().parse_known_args(arguments)
     changes = _changes(command_line.overrides(rest, parser().options(), "test"))
-    formats = _formats(options.figures)
+    endings = formats(options.figures)
     from salt_like.evaluation.evaluate import evaluate
     from salt_like.loading import SamplePredictor
     from salt_like.training.run import open_run
@@ -100,14 +101,22 @@ def main(arguments: list[str]) -> int:
             cuts = reference.make(path, ranges)
         evaluation = evaluate(path, cuts, ranges)
         _report(evaluation, run, options.details, options.flat)
-        _draw(evaluation, run, formats)
+        _draw(evaluation, run, endings)
         _tell(evaluation, run)
+    if not options.no_report:
+        from salt_like.cli import report as reporting
+
+        reporting.after_test(run.folder, list(predictors))
     print(f"working points: {options.cuts if reference.stored else reference.beside(run.predictions)}")
     return 0
 
 
-def _formats(text: str) -> tuple[str, ...]:
-    """What ``--figures`` asks for."""
+def formats(text: str) -> tuple[str, ...]:
+    """What ``--figures`` asks for: endings of files.
+
+    Raises:
+        UserError: It is something else.
+    """
     from salt_like.figures.draw import FORMATS
 
     chosen = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
@@ -201,13 +210,13 @@ def _report(evaluation: Evaluation, run: Run, details: bool, flat: bool) -> None
     table.show([said, *(_drawn(one) for one in shown), beside])
 
 
-def _draw(evaluation: Evaluation, run: Run, formats: tuple[str, ...]) -> None:
+def _draw(evaluation: Evaluation, run: Run, endings: tuple[str, ...]) -> None:
     """Draw the figures of the metrics that were written."""
     from salt_like.figures.draw import draw
 
     folder = run.predictions / f"{evaluation.sample}_figures"
     with progress(f"drawing {evaluation.sample}") as report:
-        written = draw(evaluation.plain(), folder, formats, report)
+        written = draw(evaluation.plain(), folder, endings, report)
     if written:
         print(f"figures: {folder} ({len(written)})")
 

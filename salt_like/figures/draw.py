@@ -72,7 +72,12 @@ def figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[], Figu
     """
     whole, *ranges = parts(metrics)
     for name, make in (*_of_discriminants(whole, ranges), *_of_tasks(whole)):
-        yield _NO_FILE_NAME.sub("_", name).strip("_"), make
+        yield file_name(name), make
+
+
+def file_name(name: str) -> str:
+    """The name of a figure without what a file's name should not have."""
+    return _NO_FILE_NAME.sub("_", name).strip("_")
 
 
 def _of_discriminants(whole: Part, ranges: Sequence[Part]) -> Iterator[tuple[str, Callable[[], Figure]]]:

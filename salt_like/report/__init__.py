@@ -1,0 +1,1 @@
+"""One page that explains a run, or several beside each other."""
