@@ -32,7 +32,8 @@ from sample_statistics import write_statistics
 from salt_like.bundle import Bundle, read_bundle
 from salt_like.data.columns import Columns
 from salt_like.data.sample import Sample
-from salt_like.export.answers import Jets, feeds, golden_jets
+from salt_like.export import verify
+from salt_like.export.answers import Jets, golden_jets
 from salt_like.export.latency import jets_with
 from salt_like.loading.deployed import DeployedTagger
 from salt_like.loading.session import open_session
@@ -118,11 +119,10 @@ def _compared(salt: bytes, ours: Mapping[str, Bundle], options: argparse.Namespa
     for number in CONSTITUENTS:
         jets = jets_with(golden, max(BATCHES), number)
         sides: dict[str, Side] = {"salt": _one_by_one(sessions["salt"], _salt_feeds(jets, order))}
-        inputs = ours["single"].manifest["inputs"]
-        given = [feeds(inputs, jets, slice(n, n + 1), batched=False) for n in range(JETS)]
+        given = [verify.feeds(ours["single"].manifest, jets, slice(n, n + 1), alone=True)[0] for n in range(JETS)]
         sides["single"] = _one_by_one(sessions["single"], given)
         for batch in BATCHES:
-            given = [feeds(ours["batched"].manifest["inputs"], jets, slice(0, batch), batched=True)]
+            given = [verify.feeds(ours["batched"].manifest, jets, slice(0, batch), alone=False)[0]]
             sides[f"batched {batch}"] = _one_by_one(sessions["batched"], given, batch)
         per_jet[number] = _alternated(sides, options.rounds, options.seconds)
     columns = _sample(ours["batched"], options.jets)

@@ -134,7 +134,8 @@ def read_bundle(folder: Path) -> Bundle:
     manifest, spec, model = (sums.read(name) for name in (MANIFEST, SPEC, MODEL))
     described = parse_manifest(manifest, folder)
     try:
-        return Bundle(folder, described, DataSpec.from_dict(json.loads(spec)), model)
+        found = Bundle(folder, described, DataSpec.from_dict(json.loads(spec)), model)
+        known = {stream.name for stream in found.spec.streams}
     except SpecError as error:
         raise UserError(f"{error}\nin {folder / SPEC}") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
@@ -142,6 +143,11 @@ def read_bundle(folder: Path) -> Bundle:
             f"{SPEC} of the bundle is no description of data\nfound: {type(error).__name__}: {str(error)[:200]}\n"
             f"in {folder}"
         ) from error
+    parts = (*described["inputs"], *described["outputs"], *described["tasks"].values())
+    objects = {one["objects"]["array"] for one in described["tasks"].values() if "objects" in one}
+    if not {one["stream"] for one in parts} <= known | objects:
+        raise apart(folder)
+    return found
 
 
 def read_sums(folder: Path) -> Sums:
@@ -206,6 +212,11 @@ def parse_manifest(content: bytes, folder: Path) -> Mapping[str, Any]:
         return verify.parse_manifest(content)
     except verify.ManifestError as error:
         raise UserError(f"the manifest of the bundle {error}\nin {folder / MANIFEST}") from error
+
+
+def apart(folder: Path) -> UserError:
+    """What to say of a bundle whose parts are those of several."""
+    return UserError(f"graph, manifest and spec of the bundle do not belong together: {folder}")
 
 
 def _read(folder: Path, name: str) -> bytes:

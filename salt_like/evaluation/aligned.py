@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.evaluation.answers import Answer, Matched, Rows
+from salt_like.export import verify
 
 Array = NDArray[Any]
 
 WORST = 10  # jets that are named
 QUANTILES = (50.0, 95.0, 99.9)  # per cent
-SMALLEST = 1e-30  # probabilities below have logarithms that say nothing
 EDGES = np.arange(-12.0, 3.01, 0.25)  # of the histogram, log10 of the difference; what is outside is in the end bins
 
 
@@ -101,18 +101,11 @@ class Aligned:
         return self._numbers(head, one.astype(np.float64), other.astype(np.float64), tolerance)
 
     def _numbers(self, head: Difference, one: Array, other: Array, tolerance: Mapping[str, float]) -> Difference:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            change = np.where(one == other, 0.0, np.abs(one - other))  # equal infinities
-            change = np.where(np.isnan(one) & np.isnan(other), 0.0, change)
-            limit = tolerance["absolute"] + tolerance["relative"] * np.abs(one)
-            times = _times(change, limit)
-            logarithm = np.zeros(0)
-            if "logarithm" in tolerance:
-                shown = (one > SMALLEST) & (other > 0)
-                logarithm = np.abs(np.log(one[shown]) - np.log(other[shown]))
-                times[shown] = np.maximum(times[shown], _times(logarithm, np.float64(tolerance["logarithm"])))
-        strange = ~np.isfinite(change)  # a number in one of them, none in the other
-        change[strange] = times[strange] = np.inf
+        apart = verify.apart(dict(tolerance), one, other)
+        change, times = apart.change, apart.used
+        logarithm = None
+        if apart.logarithm is not None:
+            logarithm = float(apart.logarithm[np.isfinite(apart.logarithm)].max(initial=0.0))
         known = change[np.isfinite(change)]
         some = known if len(known) else np.zeros(1)
         beyond = times > 1
@@ -124,7 +117,7 @@ class Aligned:
             largest=float(some.max()),
             mean=float(some.mean()),
             quantiles={f"{q:g}": float(np.quantile(some, q / 100)) for q in QUANTILES},
-            largest_of_logarithm=float(logarithm.max(initial=0.0)) if "logarithm" in tolerance else None,
+            largest_of_logarithm=logarithm,
             histogram=_histogram(known),
             worst=self._worst(one, other, change, times),
         )
@@ -176,14 +169,6 @@ def _keys(rows: Rows, jets: Array, width: int) -> tuple[Array, Array]:
     position = number[rows.jet]
     kept = np.flatnonzero(position >= 0)
     return position[kept] * width + rows.place[kept] + 1, kept
-
-
-def _times(change: Array, limit: Any) -> Array:
-    """How many tolerances a change is; infinite where none is allowed and there is one."""
-    allowed = np.broadcast_to(limit, change.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = np.where(change == 0, 0.0, change / allowed)
-    return found
 
 
 def _regrouped(jet: Array, one: Array, other: Array) -> Array:

@@ -13,7 +13,7 @@ from salt_like.bundle import Bundle, read_sums
 from salt_like.errors import UserError
 from salt_like.evaluation.answers import OF_JETS, Answer, Matched, Rows, Side, objects_rows, vector_rows
 from salt_like.export import verify
-from salt_like.loading.session import open_session
+from salt_like.loading.session import open_session, require_names
 
 Array = NDArray[Any]
 BATCH = 50  # jets that a graph is given together
@@ -101,6 +101,7 @@ def said(bundle: Bundle, jets: Jets, report: Report = lambda *_: None) -> dict[s
     """
     described = bundle.manifest
     session = open_session(bundle.model)
+    require_names(session, described, bundle.folder)
     batched = described["profile"] == "batched"
     number = len(jets.cases)
     found: dict[str, list[Array]] = {one["name"]: [] for one in described["outputs"]}

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from salt_like.bundle import Bundle, read_bundle
 from salt_like.errors import UserError
-from salt_like.export.answers import Jets, feeds, golden_jets
+from salt_like.export import verify
+from salt_like.export.answers import Jets, golden_jets
 from salt_like.loading.session import open_session
 
 Report = Callable[[int, int, str], None]
@@ -226,7 +227,7 @@ def _too_long(point: Point, times: dict[Point, list[float]], most: float) -> str
 def _inputs(bundle: Bundle, golden: Jets, point: Point) -> dict[str, NDArray[Any]]:
     jets = jets_with(golden, point.batch, point.constituents)
     batched = bundle.manifest["profile"] == "batched"
-    return feeds(bundle.manifest["inputs"], jets, slice(0, point.batch), batched)
+    return verify.feeds(dict(bundle.manifest), jets, slice(0, point.batch), not batched)[0]
 
 
 def _repeat(session: Any, given: dict[str, NDArray[Any]], point: Point, times: list[float], share: float) -> None:

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salt_like.data.columns import Columns
+from salt_like.export import verify
 from salt_like.export.golden import MARGIN
 from salt_like.export.interface import GraphOutput, Interface
-from salt_like.export.replay import Replay, padded
+from salt_like.export.replay import Replay
 from salt_like.export.tolerances import TOLERANCES
+from salt_like.loading.calls import Signature
 
 Array = NDArray[Any]
 
 JETS = 10_000
 BATCH = 500
-SMALLEST = 1e-30  # probabilities below have logarithms that say nothing
-ON_THE_CUT = 1e-5  # a cut is the value of a jet of the sample it was made on: that jet may fall on either side
 
 
 def parity(session: Any, replay: Replay, jets: Columns, working_points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -73,40 +73,15 @@ def run(session: Any, interface: Interface, jets: Columns) -> dict[str, Array]:
         interface: What goes in and comes out.
         jets: The jets; for a profile of single jets one after the other.
     """
-    names = [one.name for one in interface.outputs]
-    if interface.batched:
-        return _flat(interface, session.run(names, _feeds(interface, jets)), jets)
-    parts = [
-        _flat(interface, session.run(names, _feeds(interface, one)), one)
-        for one in (jets.select(np.array([index])) for index in range(len(jets)))
-    ]
-    return {one.name: np.concatenate([part[one.name] for part in parts]) for one in interface.outputs}
-
-
-def _feeds(interface: Interface, jets: Columns) -> dict[str, Array]:
-    feeds = {}
-    for one in interface.inputs:
-        if one.is_global or not interface.batched:
-            feeds[one.name] = np.ascontiguousarray(jets.inputs[one.stream])
-            continue
-        counts = jets.counts[one.stream]
-        values = np.ones(int(counts.sum()), bool) if one.is_mask else jets.inputs[one.stream]
-        slots = np.concatenate([np.arange(count) for count in counts]) if len(counts) else np.zeros(0, int)
-        feeds[one.name] = padded(values, counts, slots.astype(int), int(counts.max(initial=0)), 0)
-    return feeds
-
-
-def _flat(interface: Interface, results: Sequence[Array], jets: Columns) -> dict[str, Array]:
-    flat = {}
-    for one, values in zip(interface.outputs, results, strict=True):
-        counts = jets.counts.get(one.stream)
-        if counts is None:
-            flat[one.name] = values if interface.batched else values[None]
-        elif interface.batched:
-            flat[one.name] = values[np.arange(values.shape[1]) < counts[:, None]]
-        else:
-            flat[one.name] = values
-    return flat
+    signature = Signature(
+        inputs={one.name: one.stream for one in interface.inputs},
+        masks=frozenset(one.name for one in interface.inputs if one.is_mask),
+        outputs={one.name: one.stream for one in interface.outputs},
+        batched=interface.batched,
+    )
+    rows = [np.arange(len(jets))] if interface.batched else np.arange(len(jets))[:, None]
+    parts = [signature.call(session, jets.select(some)) for some in rows]
+    return {name: np.concatenate([part[name] for part in parts]) for name in signature.outputs}
 
 
 def _compared(one: GraphOutput, found: Array, expected: Array, sure: Array) -> dict[str, Any]:
@@ -114,25 +89,19 @@ def _compared(one: GraphOutput, found: Array, expected: Array, sure: Array) -> d
         differ = found != expected
         wrong = int((differ & sure).sum())
         return {"kind": one.kind, "differ": int(differ.sum()), "differ_though_decided": wrong, "passed": wrong == 0}
-    change = np.abs(found.astype(np.float64) - expected)
-    change = np.where(found == expected, 0.0, change)  # equal infinities
-    limit = TOLERANCES[one.kind]
-    passed = bool((change <= limit["absolute"] + limit["relative"] * np.abs(expected.astype(np.float64))).all())
-    some = change if change.size else np.zeros(1)
-    logs = {}
-    if "logarithm" in limit:
-        shown = expected > SMALLEST
-        with np.errstate(divide="ignore"):  # nothing, where there should be something, is infinitely far away
-            logarithms = [np.log(np.maximum(one[shown].astype(np.float64), 0.0)) for one in (found, expected)]
-        ratio = np.abs(logarithms[0] - logarithms[1])
-        logs = {"largest_of_logarithm": float(ratio.max(initial=0.0))}
-        passed = passed and logs["largest_of_logarithm"] <= limit["logarithm"]
+    apart = verify.apart(TOLERANCES[one.kind], expected, found)
+    some = apart.change if apart.change.size else np.zeros(1)
+    logs = {} if apart.logarithm is None else {"largest_of_logarithm": float(apart.logarithm.max(initial=0.0))}
+    # nothing is left to compare where the tagger itself says NaN
+    passed = bool((apart.used <= 1).all() and not np.isnan(expected).any())
+    with np.errstate(invalid="ignore"):  # infinite is how far nothing is from something
+        quantile = float(np.quantile(some, 0.999))
     return {
         "kind": one.kind,
         "largest": float(some.max()),
         **logs,
         "mean": float(some.mean()),
-        "quantile_99.9": float(np.quantile(some, 0.999)),
+        "quantile_99.9": quantile,
         "passed": passed,
     }
 
@@ -153,15 +122,14 @@ def _sides(
             ours, theirs = (np.concatenate(some[names[field]]) for some in (found, expected))
             for point in cuts["fixed"]:
                 cut = float(point["cuts"][0])
-                near = np.abs(theirs - cut) <= ON_THE_CUT * (1 + abs(cut))
-                moved = (ours >= cut) != (theirs >= cut)
+                moved, near = verify.crossing(cut, theirs, ours)
                 sides.append(
                     {
                         "discriminant": field,
                         "sample": stored["sample"],
                         "efficiency": point["efficiency"],
                         "cut": cut,
-                        "other_side": int((moved & ~near).sum()),
+                        "other_side": int(moved.sum()),
                         "on_the_cut": int(near.sum()),
                     }
                 )

@@ -112,6 +112,7 @@ MANIFEST_SHAPE: dict[str, Any] = {
             "temperature": "number",
             "class_fractions": {"*": "number"},
             "assumed?": ("training", "class weights", "given"),
+            "objects?": {"array": "text", "truth": "text", "labels": ["text"]},
         }
     },
     "discriminants": {"*": "any"},

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salt_like.bundle import read_bundle
+from salt_like.bundle import apart, read_bundle
 from salt_like.data.columns import Columns, constituents_of
-from salt_like.errors import UserError
+from salt_like.loading.calls import Signature
 from salt_like.loading.described import described
 from salt_like.loading.ready import Predictions, ReadyTagger
-from salt_like.loading.session import open_session, require_runtime
+from salt_like.loading.session import open_session, require_names, require_runtime
 
 Array = NDArray[Any]
 
@@ -51,6 +51,12 @@ class DeployedTagger(ReadyTagger):
         self.outputs, self.tasks, self.widths = tuple(found.names), found.tasks, found.widths
         self._names = found.names
         self._outputs = {one["name"]: one for one in self.manifest["outputs"] if one["name"] in found.names.values()}
+        self._signature = Signature(
+            inputs={one["name"]: one["stream"] for one in self.manifest["inputs"]},
+            masks=frozenset(one["name"] for one in self.manifest["inputs"] if one["dtype"] == "bool"),
+            outputs={name: one["stream"] for name, one in self._outputs.items()},
+            batched=self._batched,
+        )
 
     def predict_columns(self, columns: Columns, batch_size: int = 1000) -> Predictions:
         unlabelled = replace(columns, labels={}, weights=None, events=None)
@@ -58,7 +64,7 @@ class DeployedTagger(ReadyTagger):
         total = np.sum([np.zeros(len(columns), int), *(columns.counts[one.name] for one in self.spec.set_streams)], 0)
         order = np.argsort(total, kind="stable")
         parts = unlabelled.select(order).split(_sizes(total[order], batch_size if self._batched else 1))
-        results = [self._run(part) for part in parts]
+        results = [self._signature.call(self._session, part) for part in parts]
         found = {}
         for name, one in self._outputs.items():
             counts = columns.counts.get(one["stream"])
@@ -70,41 +76,17 @@ class DeployedTagger(ReadyTagger):
             said.setdefault(output.stream, {})[output.column(self.name)] = found[name]
         return said
 
-    def _run(self, jets: Columns) -> dict[str, Array]:
-        """Outputs of the graph for some jets, or for one where it takes one; those of constituents packed."""
-        feeds = {one["name"]: self._feed(one, jets) for one in self.manifest["inputs"]}
-        found = dict(zip(self._outputs, self._session.run(list(self._outputs), feeds), strict=True))
-        for name, one in self._outputs.items():
-            counts = jets.counts.get(one["stream"])
-            if self._batched and counts is not None:
-                found[name] = found[name][_real(counts)]
-            elif counts is None and not self._batched:
-                found[name] = found[name][None]
-        return found
-
-    def _feed(self, one: Mapping[str, Any], jets: Columns) -> Array:
-        values, counts = jets.inputs[one["stream"]], jets.counts.get(one["stream"])
-        if counts is None or not self._batched:
-            return np.ascontiguousarray(values)
-        real = _real(counts)
-        if one["dtype"] == "bool":
-            return real
-        padded = np.zeros((*real.shape, values.shape[1]), np.float32)
-        padded[real] = values
-        return padded
-
     def _check(self) -> None:
-        """Refuse a graph whose names are not those of the manifest: nothing is matched by position but variables."""
-        graph = ({one.name for one in self._session.get_inputs()}, {one.name for one in self._session.get_outputs()})
-        told = tuple({one["name"] for one in self.manifest[key]} for key in ("inputs", "outputs"))
+        """Refuse a graph of other names than the manifest: nothing is matched by position but variables."""
+        require_names(self._session, self.manifest, self.checkpoint)
         same = all(
             [variable["name"] for variable in one["variables"]]
             == [variable.name for variable in self.spec.stream(one["stream"]).variables]
             for one in self.manifest["inputs"]
             if "variables" in one
         )
-        if graph != told or not same:
-            raise UserError(f"graph, manifest and spec of the bundle do not belong together: {self.checkpoint}")
+        if not same:
+            raise apart(self.checkpoint)
 
 
 def _sizes(totals: Array, most: int) -> list[int]:
@@ -122,13 +104,6 @@ def _sizes(totals: Array, most: int) -> list[int]:
     return sizes if len(totals) else []
 
 
-def _real(counts: Array) -> NDArray[np.bool_]:
-    """Slots that hold a constituent when those of a jet stand one after the other, ``(n, largest)``."""
-    real: NDArray[np.bool_] = np.arange(counts.max(initial=0)) < counts[:, None]
-    return real
-
-
 def _none(one: Mapping[str, Any]) -> Array:
     """An output for no jets."""
-    width = one["shape"][-1:] if one["kind"] == "embedding" else []
-    return np.zeros((0, *width), one["dtype"])
+    return np.zeros((0, *(axis for axis in one["shape"] if isinstance(axis, int))), one["dtype"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salt_like.bundle import apart
 from salt_like.errors import UserError
 
 
@@ -49,6 +51,22 @@ def require_runtime(oldest: str) -> None:
             f"the bundle needs onnxruntime {oldest} or newer, here is {onnxruntime.__version__}\n"
             f"pip install 'onnxruntime>={oldest}'"
         )
+
+
+def require_names(session: Any, manifest: Mapping[str, Any], bundle: Path) -> None:
+    """Refuse a graph whose inputs and outputs have other names than in the manifest.
+
+    Args:
+        session: The graph.
+        manifest: The manifest.
+        bundle: The bundle, for messages.
+
+    Raises:
+        UserError: They have.
+    """
+    graph = ({one.name for one in session.get_inputs()}, {one.name for one in session.get_outputs()})
+    if graph != tuple({one["name"] for one in manifest[key]} for key in ("inputs", "outputs")):
+        raise apart(bundle)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from salt_like.errors import UserError
-from salt_like.evaluation.aligned import SMALLEST, Difference
+from salt_like.evaluation.aligned import Difference
 from salt_like.evaluation.answers import Answer, Matched, Rows, Side, vector_rows
 from salt_like.evaluation.differences import Differences, differences
+from salt_like.export.verify import SMALLEST
 
 LIMITS = {
     "probability": {"absolute": 1e-3, "relative": 0.0, "logarithm": 0.1},
@@ -81,6 +82,12 @@ def test_small_probabilities_are_judged_by_their_logarithm() -> None:
     assert found.beyond == 2  # 20 % of 1e-6, and 0.002 of 0.5
     assert {one["row"] for one in found.worst if one["times_tolerance"] > 1} == {101, 102}
     assert found.largest_of_logarithm == pytest.approx(np.log(1.2))
+
+
+def test_zero_is_infinitely_far_from_any_probability() -> None:
+    found = compared(value(1e-9, 0.0, SMALLEST / 10, kind="probability"), value(0.0, 1e-9, 0.0, kind="probability"))
+    assert [one["row"] for one in found.worst if one["times_tolerance"] > 1] == [100]
+    assert (found.beyond, found.one_sided, found.largest_of_logarithm) == (1, 0, 0.0)
 
 
 def test_what_is_no_number_in_one_only_is_beyond_any_tolerance() -> None:

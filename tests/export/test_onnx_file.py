@@ -57,3 +57,14 @@ def test_metadata_operators_and_the_same_bytes_twice():
     assert {one.key: one.value for one in model.metadata_props} == {"key": "value"}
     assert sum(operators(first).values()) == len(model.graph.node)
     assert operators(first)["Softmax"] >= 1
+
+
+def test_operators_of_graphs_within_the_graph_and_of_functions_are_counted():
+    add = onnx.helper.make_node("Add", ["a", "a"], ["b"])
+    branch = onnx.helper.make_graph([add, add], "branch", [], [])
+    node = onnx.helper.make_node("If", ["c"], ["out"], then_branch=branch, else_branch=branch)
+    outer = onnx.helper.make_graph([node, add], "outer", [], [])
+    versions = [onnx.helper.make_opsetid("", 18)]
+    function = onnx.helper.make_function("own", "Sum", ["a"], ["b"], [add, node], versions)
+    model = onnx.helper.make_model(outer, opset_imports=versions, functions=[function])
+    assert operators(model.SerializeToString()) == {"Add": 10, "If": 2}

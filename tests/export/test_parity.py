@@ -59,3 +59,9 @@ def test_logarithms_of_probabilities(found, passed):
     result = parity._compared(PROBABILITY, values, np.array([0.5, 1e-7], np.float32), np.ones(2, bool))
     assert result["largest"] < 1e-5
     assert result["passed"] == passed
+
+
+def test_a_tagger_that_says_nothing_agrees_with_no_graph():
+    nothing = np.array([0.5, np.nan], np.float32)
+    assert not parity._compared(PROBABILITY, nothing, nothing, np.ones(2, bool))["passed"]
+    assert not parity._compared(DISCRIMINANT, nothing, np.zeros(2, np.float32), np.ones(2, bool))["passed"]
