@@ -26,9 +26,10 @@ window.addEventListener("load", async () => {
   const shown = element => element.getBoundingClientRect();
   const inside = element => shown(element.closest(".table, figure") || element).right <= innerWidth + 1;
   const empty = image => {
+    if (!image.naturalWidth) return true;
     const canvas = document.createElement("canvas");
     canvas.width = 200;
-    canvas.height = Math.max(1, Math.round(200 * image.naturalHeight / (image.naturalWidth || 1)));
+    canvas.height = Math.max(1, Math.round(200 * image.naturalHeight / image.naturalWidth));
     const paper = canvas.getContext("2d");
     paper.fillStyle = "white";
     paper.fillRect(0, 0, canvas.width, canvas.height);
