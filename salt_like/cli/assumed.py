@@ -35,7 +35,8 @@ def spec(data: Mapping[str, Any], requests: Sequence[Request]) -> tuple[DataSpec
             name,
             _variables(inputs.get(name) or []),
             is_global=name == jets,
-            capacity=0 if name == jets else CAPACITY,
+            # of what only carries labels, such as true objects, as few as any model can find
+            capacity=0 if name == jets else CAPACITY if inputs.get(name) else 1,
             max_constituents=limits.get(name),
         )
         for name in names
