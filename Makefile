@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= .ci/constraints.txt
 DOCS_VENV ?= .venv-docs
 DOCS_RUNS ?= runs/docs
+HYPOTHESIS := HadronConeExclTruthLabelPt
 FLOOR_VENV ?= .venv-floor
 # the oldest Python that is here and that torch 2.0.1 has wheels for; `command -v` also finds shims that do not run
 FLOOR_PYTHON ?= $(shell for name in python3.10 python3.11; do $$name --version >/dev/null 2>&1 && echo $$name && break; done)
@@ -76,13 +77,20 @@ format: $(VENV)/installed  ## format the code
 docs: $(DOCS_VENV)/installed  ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
 
-docs-figures: $(VENV)/installed  ## draw the figures of the documentation, from two small runs trained for it
+docs-figures: $(VENV)/installed  ## draw the figures of the documentation, from small runs trained for it
 	samples=salt_like/samples && \
 	{ test -e $(DOCS_RUNS)/flavour || $(BIN)/train fit --config quickstart --run $(DOCS_RUNS)/flavour; } && \
 	{ test -e $(DOCS_RUNS)/energy || $(BIN)/train fit --config regression --data.train=$$samples/train.h5 \
 	  --data.val=$$samples/val.h5 --data.test.ttbar=$$samples/test.h5 --data.batch_size=250 --run $(DOCS_RUNS)/energy; } && \
 	for run in flavour energy; do $(BIN)/train test $(DOCS_RUNS)/$$run --figures=none || exit 1; done && \
-	$(BIN)/python docs/make_figures.py $(DOCS_RUNS)/flavour $(DOCS_RUNS)/energy
+	{ test -e $(DOCS_RUNS)/trees || $(BIN)/train baseline xgboost quickstart --run $(DOCS_RUNS)/trees; } && \
+	$(BIN)/train test $(DOCS_RUNS)/trees --figures=none && \
+	{ test -e $(DOCS_RUNS)/parameterised || $(BIN)/train fit --config parameterised --data.train=$$samples/train.h5 \
+	  --data.val=$$samples/val.h5 --data.test.ttbar=$$samples/test.h5 --data.batch_size=100 --model.dim=32 \
+	  --model.optimizer.lr=2e-3 --trainer.max_epochs=15 --run $(DOCS_RUNS)/parameterised; } && \
+	$(BIN)/train test $(DOCS_RUNS)/parameterised --figures=none --extra jets=$(HYPOTHESIS) \
+	  --parameter $(HYPOTHESIS)=10e3,15e3,20e3,30e3,40e3,50e3,70e3,100e3,150e3 && \
+	$(BIN)/python docs/make_figures.py $(addprefix $(DOCS_RUNS)/,flavour energy trees parameterised)
 
 $(DOCS_VENV)/installed: .ci/docs.txt
 	test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)

@@ -64,6 +64,12 @@ def test_reductions(kind, counts, name, shape):
     gradients_agree(x, getattr(layout, name)(arranged), expected)
 
 
+def test_ranks_count_the_constituents_of_each_jet(kind, counts):
+    layout = make_layout(kind, counts)
+    expected = [rank for count in counts.tolist() for rank in range(count)]
+    assert packed_values(layout.ranks, layout).tolist() == expected
+
+
 def test_maximum_of_zero_has_the_whole_gradient(kind):
     counts = torch.tensor([2, 0, 1])
     x = torch.tensor([[-1.0], [0.0], [0.0]], dtype=torch.float64, requires_grad=True)
