@@ -90,7 +90,9 @@ docs-figures: $(VENV)/installed  ## draw the figures of the documentation, from 
 	  --model.optimizer.lr=2e-3 --trainer.max_epochs=15 --run $(DOCS_RUNS)/parameterised; } && \
 	$(BIN)/train test $(DOCS_RUNS)/parameterised --figures=none --extra jets=$(HYPOTHESIS) \
 	  --parameter $(HYPOTHESIS)=10e3,15e3,20e3,30e3,40e3,50e3,70e3,100e3,150e3 && \
-	$(BIN)/python docs/make_figures.py $(addprefix $(DOCS_RUNS)/,flavour energy trees parameterised)
+	{ test -e $(DOCS_RUNS)/part || $(BIN)/train fit --config part --data.train=$$samples/train.h5 \
+	  --data.val=$$samples/val.h5 --data.batch_size=100 --trainer.max_epochs=10 --run $(DOCS_RUNS)/part; } && \
+	$(BIN)/python docs/make_figures.py $(addprefix $(DOCS_RUNS)/,flavour energy trees parameterised part)
 
 $(DOCS_VENV)/installed: .ci/docs.txt
 	test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)

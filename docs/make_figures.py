@@ -9,14 +9,25 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import torch
+import yaml
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from salt_like.data.module import Data
 from salt_like.figures.draw import figures
 from salt_like.figures.frame import frame
 from salt_like.figures.rejection import rejection
-from salt_like.figures.style import BLUE, GREEN, PARAMETERS, VERMILION, plain_numbers, points, save
+from salt_like.figures.style import BLUE, GREEN, GREY, PARAMETERS, VERMILION, plain_numbers, points, save
+from salt_like.nn.graphs import NearestNeighbours
+from salt_like.nn.pair_embedding import once
+from salt_like.sets import Packed, Tokens
+from salt_like.training.checkpoint import read as read_checkpoint
+from salt_like.training.checkpoint import restore
 
+SAMPLES = Path(__file__).parent.parent / "salt_like" / "samples"
 RESOLUTION = 110  # dots per inch
 # file of the documentation -> figure of a test; the first run that has it
 FIGURES = {
@@ -71,8 +82,108 @@ def conditioning(run: Path) -> Figure:
     return figure
 
 
+def particle_networks(run: Path) -> Figure:
+    """Nearest neighbours in a jet, and what a Particle Transformer adds to scores of pairs against their distance."""
+    tagger = restore(read_checkpoint(run / "checkpoints/best.ckpt")).tagger
+    inputs = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["data"]["inputs"]
+    data = Data(inputs=inputs, train=str(SAMPLES / "test.h5"), batch_size=1000)
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    tagger.encoder.pair_embedding.register_forward_hook(
+        lambda _, given, bias: seen.extend(zip(given[0], bias, once(given[1]), strict=True))
+    )
+    with torch.no_grad():
+        for batch in data.train_dataloader():
+            tagger.encode(batch)
+    distance = torch.cat([pairs[..., 0][real] for pairs, _, real in seen]).exp().numpy()
+    bias = torch.cat([values.permute(0, 2, 3, 1)[real] for _, values, real in seen]).numpy()
+    with rc_context(PARAMETERS):
+        title = "Pairs of tracks in jets of the shipped samples"
+        about = [
+            "left: three nearest neighbours in η-φ of each track of a jet",
+            "right: mean of what each head is given",
+        ]
+        figure, grid = frame(title, about, 5.6, 2.6, columns=2, wspace=0.3)
+        neighbours(figure.add_subplot(grid[0, 0]))
+        axes = figure.add_subplot(grid[0, 1])
+        edges = np.geomspace(0.005, 0.7, 15)
+        for head, colour in enumerate((BLUE, GREEN, VERMILION, GREY)[: bias.shape[1]]):
+            cell = np.digitize(distance, edges)
+            mean = [bias[cell == number, head].mean() for number in range(1, len(edges))]
+            axes.plot(np.sqrt(edges[1:] * edges[:-1]), mean, color=colour, label=f"head {head + 1}")
+        axes.set_xscale("log")
+        plain_numbers(axes, [0.01, 0.03, 0.1, 0.3])
+        axes.set_xlabel("distance ΔR of the pair")
+        axes.set_ylabel("added to the score")
+        axes.legend()
+    return figure
+
+
+def neighbours(axes: Axes) -> None:
+    """Tracks of the first jet with twelve of them, and lines to the three nearest of each."""
+    with h5py.File(SAMPLES / "test.h5") as file:
+        tracks = file["tracks"][:]
+    tracks = tracks[np.argmax(tracks["valid"].sum(1) == 12)][:12]
+    columns = {name: torch.from_numpy(tracks[name].astype("f4")) for name in ("deta", "dphi")}
+    layout = Packed(torch.tensor([0, 12]), 12, (12,))
+    edges = NearestNeighbours(3, ["deta", "dphi"], ["dphi"])(Tokens(torch.zeros(12, 1), layout, {}, columns))
+    for track, others in zip(tracks, edges.senders[0][0], strict=True):
+        for other in tracks[others.numpy()]:
+            axes.plot([track["deta"], other["deta"]], [track["dphi"], other["dphi"]], color=GREY, linewidth=0.7)
+    axes.scatter(tracks["deta"], tracks["dphi"], s=6 + 60 * tracks["ptfrac"], color=BLUE, zorder=3)
+    axes.set_xlabel("Δη to the jet")
+    axes.set_ylabel("Δφ to the jet")
+
+
+def hadrons(run: Path) -> Figure:
+    """Tracks of the first jets with two hadrons of two tracks or more: whose they are, whose they are said to be."""
+    with h5py.File(run / "predictions/ttbar.h5") as file:
+        tracks, truth, found = file["tracks"][:], file["truth_hadrons"][:], file["hadrons"][:]
+        model = file.attrs["model"]
+    keys = np.where(truth["valid"], truth["barcode"], -1)
+    of_truth = (tracks["ftagTruthParentBarcode"][..., None] == keys[:, None]) & (keys >= 0)[:, None]
+    of_truth &= tracks["valid"][..., None]
+    chosen = np.flatnonzero((of_truth.sum(1) >= 2).sum(1) == 2)[:3]
+    names = [one for one in found.dtype.names if one.startswith(f"{model}_p") and one not in (f"{model}_pt",)]
+    with rc_context(PARAMETERS):
+        about = [
+            "tracks of the first three test jets with two hadrons of two tracks or more; area: transverse momentum",
+            "above: true hadron; below: found hadron with its class and probability; small and grey: of no hadron",
+        ]
+        figure, grid = frame("Hadrons and their tracks", about, 7.2, 4.6, 2, len(chosen), wspace=0.28, hspace=0.35)
+        for column, jet in enumerate(chosen):
+            own, real = tracks[jet], tracks[jet]["valid"]
+            true = np.where(of_truth[jet].any(1), of_truth[jet].argmax(1), -1)
+            for row, index in enumerate((true, own["hadronsIndex"])):
+                axes = figure.add_subplot(grid[row, column])
+                none = real & (index < 0)
+                axes.scatter(own["deta"][none], own["dphi"][none], s=4, color=GREY)
+                for place, number in enumerate(np.unique(index[real & (index >= 0)])):
+                    inside = real & (index == number)
+                    shares = [float(found[name][jet, number]) for name in names]
+                    best = int(np.argmax(shares[:-1]))
+                    said = f"{names[best].removeprefix(f'{model}_p')}, {shares[best]:.2f}"
+                    label = {5: "b", 4: "c", 15: "tau"}[int(truth["flavour"][jet, number])] if row == 0 else said
+                    colour = (BLUE, VERMILION, GREEN)[place % 3]
+                    axes.scatter(
+                        own["deta"][inside],
+                        own["dphi"][inside],
+                        s=8 + 90 * own["ptfrac"][inside],
+                        color=colour,
+                        label=label,
+                    )
+                axes.set_xlabel("Δη to the jet")
+                axes.set_ylabel("Δφ to the jet")
+                axes.legend(loc="best")
+    return figure
+
+
 # file of the documentation -> what draws it from runs of these names
-OTHERS = {"trees": (trees, ("flavour", "trees")), "conditioning": (conditioning, ("parameterised",))}
+OTHERS = {
+    "hadrons": (hadrons, ("maskformer",)),
+    "trees": (trees, ("flavour", "trees")),
+    "conditioning": (conditioning, ("parameterised",)),
+    "particle_networks": (particle_networks, ("part",)),
+}
 
 
 def make(runs: Sequence[Path], out: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from salt_like.nn.checks import at_least
 from salt_like.nn.distances import Distance, between
+from salt_like.rows import take_rows
 from salt_like.sets import Layout, Tokens
 
 # stands for an infinite squared distance, and is finite so that no arithmetic makes NaN of it
@@ -226,7 +227,7 @@ def _rows(grid: Tensor, slots: Tensor) -> Tensor:
     """Rows of each jet by slot: ``(B, N, ...)`` and ``(B, M, K)`` → ``(B, M, K, ...)``."""
     jets, number = grid.shape[:2]
     first = torch.arange(jets, device=grid.device)[:, None, None] * number
-    return grid.flatten(0, 1).index_select(0, (first + slots).flatten()).reshape(*slots.shape, *grid.shape[2:])
+    return take_rows(grid.flatten(0, 1), (first + slots).flatten()).reshape(*slots.shape, *grid.shape[2:])
 
 
 def _largest(messages: Tensor, real: Tensor) -> Tensor:
