@@ -71,7 +71,10 @@ def changes(run: Run, config: dict[str, Any]) -> dict[str, list[Any]]:
     """Keys of a run that is continued with their values before and now, where these differ."""
     before = yaml.safe_load(run.config.read_text(encoding="utf-8")) if run.config.is_file() else None
     old, new = flat(before or {}), flat(config)
-    different = [key for key in {**old, **new} if str(old.get(key)) != str(new.get(key))]
+    # as text too, because NaN differs from itself
+    different = [
+        key for key in {**old, **new} if old.get(key) != new.get(key) and str(old.get(key)) != str(new.get(key))
+    ]
     return {key: [old.get(key), new.get(key)] for key in different}
 
 

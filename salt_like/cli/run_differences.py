@@ -140,4 +140,4 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={one}" for key, one in value.items())
-    return str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)  # 0.0 and 0 are one
