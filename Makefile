@@ -92,7 +92,13 @@ docs-figures: $(VENV)/installed  ## draw the figures of the documentation, from 
 	  --parameter $(HYPOTHESIS)=10e3,15e3,20e3,30e3,40e3,50e3,70e3,100e3,150e3 && \
 	{ test -e $(DOCS_RUNS)/part || $(BIN)/train fit --config part --data.train=$$samples/train.h5 \
 	  --data.val=$$samples/val.h5 --data.batch_size=100 --trainer.max_epochs=10 --run $(DOCS_RUNS)/part; } && \
-	$(BIN)/python docs/make_figures.py $(addprefix $(DOCS_RUNS)/,flavour energy trees parameterised part)
+	{ test -e $(DOCS_RUNS)/maskformer || $(BIN)/train fit --config maskformer --data.train=$$samples/train.h5 \
+	  --data.val=$$samples/val.h5 --data.test.ttbar=$$samples/test.h5 --data.batch_size=100 --model.dim=64 \
+	  --model.encoder.layers=3 --model.encoder.heads=4 --model.optimizer.lr=2e-3 --trainer.max_epochs=14 \
+	  --run $(DOCS_RUNS)/maskformer; } && \
+	$(BIN)/train test $(DOCS_RUNS)/maskformer --figures=none --extra tracks=deta,dphi,ptfrac && \
+	$(BIN)/python docs/make_figures.py \
+	  $(addprefix $(DOCS_RUNS)/,flavour energy trees parameterised part maskformer)
 
 $(DOCS_VENV)/installed: .ci/docs.txt
 	test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)

@@ -124,7 +124,7 @@ def dense(work) -> float:
 
 def test_are_all_here_and_short():
     assert {"quickstart", "gn2", "gn2-small", "gn3-like", "deepsets", "dnn", "regression"} <= set(NAMES)
-    assert {"particlenet", "part"} <= set(NAMES)
+    assert {"particlenet", "part", "maskformer"} <= set(NAMES)
     for name in NAMES:
         text = (shipped.FOLDER / f"{name}.yaml").read_text()
         assert len(text.splitlines()) < 60, name
