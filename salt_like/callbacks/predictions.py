@@ -132,7 +132,7 @@ class PredictionWriter:
         self._file.create_dataset(
             stream,
             shape=(0, *tail),
-            maxshape=(None, *tail),
+            maxshape=(None, *(length or None for length in tail)),  # a chunk may not be longer than an axis of none
             chunks=(CHUNK, *(max(length, 1) for length in tail)),
             dtype=rows.dtype,
             compression="gzip",

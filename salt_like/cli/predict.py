@@ -169,6 +169,8 @@ def main(arguments: list[str]) -> int:
     predictor = SamplePredictor(tagger, sample, writing(options, None, options.force))
     with progress("predicting") as report:
         jets = predictor.write(out, report)
+    if predictor.note:
+        print(f"warning: {predictor.note}", file=sys.stderr)
     print(f"predicted {jets} of {sample.rows} jets with {tagger.checkpoint}")
     print(f"predictions: {out}")
     return 0

@@ -184,9 +184,9 @@ class _StreamReader:
         self.made = made
         self.header = header
         self.truncated = truncated
-        self.selection = (
-            None if stream.selection is None else Expression(stream.selection, f"data.select.{stream.name}")
-        )
+        # without labels a trained tagger predicts, whose user may have no configuration to look at
+        self._asked = "data.{}.{}" if labelled else "the tagger's {} of '{}'"
+        self.selection = None if stream.selection is None else Expression(stream.selection, self._where("select"))
         self.decoders = {
             label.key: Decoder(label, not stream.is_global)
             for label in (labelled.labels if labelled else ())
@@ -196,18 +196,22 @@ class _StreamReader:
     def check(self, source: Source) -> None:
         """Refuse a file that lacks something."""
         name = self.stream.name
-        if (self.header.capacity == 0) != self.stream.is_global:
-            has, needs = ("(N,)", "(N, L)") if self.header.capacity == 0 else ("(N, L)", "(N,)")
+        if self.header.is_set == self.stream.is_global:
+            has, needs = ("(N, L)", "(N,)") if self.header.is_set else ("(N,)", "(N, L)")
             raise UserError(f"dataset '{name}' has shape {has} where {needs} is needed\nin {source.parts[0][0]}")
         inputs = [variable.name for variable in self.stream.variables if variable.name != self.made]
-        source.require(name, inputs, f"data.inputs.{name}")
+        source.require(name, inputs, self._where("inputs"))
         source.require_numbers(name, inputs)
         for decoder in self.decoders.values():
             source.require(name, decoder.fields, "labels of the tasks; to predict, none are needed")
         if self.selection is not None:
             self.selection.check(self.header.fields, f"dataset '{name}' of {source.parts[0][0]}")
         if self.stream.order_by is not None:
-            source.require(name, [self.stream.order_by.removeprefix("-")], f"data.order.{name}")
+            source.require(name, [self.stream.order_by.removeprefix("-")], self._where("order"))
+
+    def _where(self, key: str) -> str:
+        """Where something was asked for."""
+        return self._asked.format(key, self.stream.name)
 
     def constituents(self, rows: Rows, keep: NDArray[np.bool_] | None) -> tuple[Rows, Indices, Indices]:
         """Kept constituents in order, the jet of each and its slot, ``(T,)`` each."""

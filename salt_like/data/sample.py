@@ -155,7 +155,7 @@ class Sample:
         """
         self.source.require(stream, names)
         header = self.source.header(stream)
-        shape = (len(rows), header.capacity) if header.capacity else (len(rows),)
+        shape = (len(rows),) if header.slots is None else (len(rows), header.slots)
         result = np.empty(shape, [(name, header.dtype[name]) for name in names])
         offset = 0
         for part, number in enumerate(self._lengths):

@@ -25,12 +25,19 @@ class Header:
         dtype: Structured type: fields and their types.
         capacity: Constituents per jet that it can hold, 0 for one row per jet.
         attributes: Attributes of the dataset as plain Python values.
+        is_set: Whether it holds constituents, of which there may be none at all.
     """
 
     name: str
     dtype: np.dtype[np.void]
     capacity: int
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    is_set: bool = False
+
+    @property
+    def slots(self) -> int | None:
+        """Constituents per jet that it can hold, ``None`` for one row per jet."""
+        return self.capacity if self.is_set else None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -180,7 +187,7 @@ def header_of(name: str, data: Any, attributes: Mapping[str, Any], where: str) -
         raise UserError(
             f"'{name}' is not a structured array of shape (N,) or (N, L): {data.dtype}, shape {data.shape}\nin {where}"
         )
-    return Header(name, data.dtype, data.shape[1] if data.ndim == 2 else 0, attributes)
+    return Header(name, data.dtype, data.shape[1] if data.ndim == 2 else 0, attributes, data.ndim == 2)
 
 
 def main_stream(headers: Mapping[str, Header]) -> str:

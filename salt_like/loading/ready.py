@@ -114,18 +114,18 @@ class ReadyTagger(ABC):
         """Arrays of objects that it finds itself, and how many objects per jet they have."""
         return {output.stream: output.objects for output in self.outputs if output.objects}
 
-    def tables(self, slots: Mapping[str, int], **options: Any) -> dict[str, Table]:
+    def tables(self, slots: Mapping[str, int | None], **options: Any) -> dict[str, Table]:
         """How the predictions of each stream are laid out.
 
         Args:
-            slots: Stream → constituents per jet that it can hold, 0 for the global stream and for arrays of objects.
+            slots: Stream → constituents per jet that it can hold, ``None`` for the global stream and arrays of objects.
             options: Further arguments of `Table`, the same for all streams.
         """
         return {
             stream: Table(
                 self.name,
                 tuple(output for output in self.outputs if output.stream == stream),
-                slots=slots[stream] or None,
+                slots=slots[stream],
                 widths=self.widths,
                 objects=self.objects.get(stream, 0),
                 **options,
@@ -144,7 +144,7 @@ class ReadyTagger(ABC):
     def _rows(self, columns: Columns, sample: Sample, batch_size: int) -> dict[str, NDArray[np.void]]:
         values = self.predict_columns(columns, batch_size)
         tables = {}
-        slots = {name: 0 if name in self.objects else sample.source.header(name).capacity for name in values}
+        slots = {name: None if name in self.objects else sample.source.header(name).slots for name in values}
         for stream, table in self.tables(slots).items():
             if table.objects:
                 tables[stream] = table.of_objects(len(columns), values[stream])

@@ -52,6 +52,9 @@ class SamplePredictor:
         sample: The jets, with or without labels.
         options: What else is written.
 
+    Attributes:
+        note: What is strange about the jets that were predicted, in words; empty if nothing is.
+
     Raises:
         UserError: An extra field does not exist.
     """
@@ -60,6 +63,7 @@ class SamplePredictor:
         self.tagger = tagger
         self.sample = sample
         self.options = options
+        self.note = ""
         spec, source = tagger.spec, sample.source
         # what the model is told of each jet; the field of that name may hold the truth
         self.told = {} if spec.parameter is None else {f"{tagger.name}_{spec.parameter.field}": spec.parameter.field}
@@ -81,7 +85,7 @@ class SamplePredictor:
         }
         self.tables: dict[str, Table] = {}
         bare = tagger.tables(
-            {stream: source.header(stream).capacity for stream in streams} | dict.fromkeys(tagger.objects, 0),
+            {stream: source.header(stream).slots for stream in streams} | dict.fromkeys(tagger.objects),
             copied={},
             precision=options.precision,
             salt_mask=options.salt_mask,
@@ -107,7 +111,8 @@ class SamplePredictor:
             The number of jets predicted.
 
         Raises:
-            UserError: The file exists, the disk is full, no jet passes the selection, or no jet has a constituent.
+            UserError: The file exists, the disk is full, no jet passes the selection, or no jet of a labelled sample
+                has a constituent.
         """
         if self.sample.rows == 0:
             raise UserError(f"no jets in {self.sample.source.parts[0][0]}")
@@ -120,11 +125,11 @@ class SamplePredictor:
                 constituents += sum(int(columns.counts[one.name].sum()) for one in self.tagger.spec.set_streams)
             if jets and not constituents and self.tagger.spec.set_streams:
                 names = ", ".join(stream.name for stream in self.tagger.spec.set_streams)
-                raise UserError(
-                    f"none of the {jets} jets has a constituent in: {names}\n"
-                    f"in {self.sample.source.parts[0][0]}\n"
-                    "is `valid` False everywhere, or does a selection drop them all?"
+                self.note = (
+                    f"none of the {jets} jets has a constituent in: {names}\nin {self.sample.source.parts[0][0]}"
                 )
+                if self.sample.extractor.labelled:  # numbers that would be taken for those of the tagger
+                    raise UserError(f"{self.note}\nis `valid` False everywhere, or does a selection drop them all?")
             for stream in self.tables:
                 writer.annotate(stream, self._facts(stream, jets))
         return jets

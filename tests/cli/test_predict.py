@@ -28,6 +28,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shared_bundle(base, "batched", "--embedding", "--combine", "plight=1.0*pu+0.5*pc")
 
 
+@pytest.fixture(scope="session")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    return shared_bundle(base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base, "single")
+
+
 def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert main(arguments) == 2
     message = capsys.readouterr().err
@@ -101,6 +107,48 @@ def test_wrong_arguments(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not Path(out).exists()
 
 
+@pytest.mark.parametrize("empty", ["no valid constituent", "no slot"])
+@pytest.mark.parametrize("kind", ["run", "bundle", "single"])
+def test_jets_none_of_which_has_a_constituent_are_predicted(
+    empty: str, kind: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tagger = request.getfixturevalue(kind)
+    arrays = make_arrays(20)
+    expected = load(tagger).predict({**arrays, "tracks": arrays["tracks"][:, :0]})
+    arrays["tracks"]["valid"] = False
+    if empty == "no slot":
+        arrays["tracks"] = arrays["tracks"][:, :0]
+    data, out = write(tmp_path / "empty.h5", arrays), tmp_path / "out.h5"
+    assert main(["predict", str(tagger), f"--data={data}", f"--out={out}"]) == 0
+    said = capsys.readouterr()
+    assert "predicted 20 of 20 jets" in said.out
+    assert said.err.splitlines() == ["warning: none of the 20 jets has a constituent in: tracks", f"in {data}"]
+    with h5py.File(out) as file:
+        assert file["tracks"].shape == arrays["tracks"].shape
+        assert not file["tracks"]["valid"].any()
+        assert np.isfinite(file["jets"]["GN2_pb"]).all()
+        for name in ("GN2_pb", "GN2_Db"):
+            np.testing.assert_allclose(file["jets"][name], expected["jets"][name], rtol=1e-5)
+
+
+def test_what_a_bundle_misses_is_not_looked_for_in_a_configuration(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = make_arrays(20)
+    kept = [name for name in arrays["tracks"].dtype.names if name != "d0"]
+    data = write(tmp_path / "less.h5", {**arrays, "tracks": _with(arrays["tracks"], kept)})
+    message = fails(["predict", str(bundle), f"--data={data}", f"--out={tmp_path / 'out.h5'}"], capsys)
+    assert "no field 'd0'" in message
+    assert "(asked for in the tagger's inputs of 'tracks')" in message
+
+
+def _with(rows: np.ndarray, names: list[str]) -> np.ndarray:
+    result = np.zeros(rows.shape, [(name, rows.dtype[name]) for name in names])
+    for name in names:
+        result[name] = rows[name]
+    return result
+
+
 def test_wrong_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.h5"
 
@@ -114,9 +162,6 @@ def test_wrong_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     renamed = np.ones(arrays["tracks"].shape, fields)
     assert "did you mean 'd0s'" in message(write(tmp_path / "a.h5", {**arrays, "tracks": renamed}))
     assert "no dataset 'tracks'" in message(write(tmp_path / "b.h5", {"jets": arrays["jets"]}))
-    arrays["tracks"]["valid"] = False
-    assert "none of the 20 jets has a constituent" in message(write(tmp_path / "c.h5", arrays))
-    arrays = make_arrays(20)
     arrays["jets"]["pt"][3] = np.nan
     said = message(write(tmp_path / "d.h5", arrays))
     assert "the input 'pt' is nan" in said
