@@ -20,6 +20,7 @@ from salt_like.loading.session import open_session, require_names, require_runti
 Array = NDArray[Any]
 
 PAIRS = 10_000  # of slots, computed together: more leave the caches of a core, fewer are little work for many calls
+PADDING = 32  # slots: to fill more of them when jets become longer costs more than another call
 
 
 class DeployedTagger(ReadyTagger):
@@ -96,11 +97,13 @@ def _sizes(totals: Array, most: int) -> list[int]:
         totals: Constituents of each jet, ascending, ``(n,)``.
         most: Largest number of jets.
     """
-    sizes = [0]
+    sizes, last = [0], 0
     for total in totals.tolist():
-        if sizes[-1] == most or (sizes[-1] and (sizes[-1] + 1) * (1 + total) ** 2 > PAIRS):
+        large, padded = (sizes[-1] + 1) * (1 + total) ** 2 > PAIRS, sizes[-1] * (total - last) > PADDING
+        if sizes[-1] == most or (sizes[-1] and (large or padded)):
             sizes.append(0)
         sizes[-1] += 1
+        last = total
     return sizes if len(totals) else []
 
 

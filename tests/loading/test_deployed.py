@@ -191,6 +191,9 @@ def test_batches_hold_similar_jets_and_bounded_work() -> None:
     for first, last in zip(ends - sizes, ends, strict=True):
         assert (last - first) * (1 + totals[last - 1]) ** 2 <= PAIRS
     assert _sizes(np.array([200, 300]), 500) == [1, 1]
+    # ten jets are not all made longer by four slots for the eleventh, but by three
+    assert _sizes(np.array([3] * 10 + [7]), 500) == [10, 1]
+    assert _sizes(np.array([3] * 10 + [6]), 500) == [11]
     assert _sizes(np.zeros(9, int), 4) == [4, 4, 1]
     assert _sizes(np.zeros(0, int), 4) == []
 
