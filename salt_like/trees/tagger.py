@@ -54,6 +54,8 @@ class TreeTagger(Tagger):
     def __init__(self, spec: DataSpec, task: str, arguments: Mapping[str, Any], size: Size, leading: int) -> None:
         nn.Module.__init__(self)  # nothing of what the network of a tagger consists of
         self.spec = spec
+        self.encoder = self.pooling = self.attached = self.joined = None
+        self.norms, self.tokenizers = nn.ModuleDict(), nn.ModuleDict()
         self.summary = Summary(spec, leading)
         self.pooled_dim = len(self.summary.names)
         self.learns = TreeClassification(spec, self.pooled_dim, trees=size, **arguments)
