@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _UNSEEN = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>|^ +", re.DOTALL | re.MULTILINE)
-WIDE = 6.0  # inches, of a figure that gets a row of its own
+WIDE = 6.6  # inches, of a figure that gets a row of its own
+LARGEST = 1.5  # times their own size, that figures are shown in
 STYLE = """
 :root { color-scheme: light; --ink: #222; --soft: #555; --line: #ddd; --mark: #0072B2 }
 * { box-sizing: border-box }
@@ -41,7 +42,7 @@ code { font-size: .92em; background: #f3f3f3; padding: .05em .25em; border-radiu
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 29rem), 1fr)); gap: 1rem;
   margin: .8rem 0; align-items: start }
 figure { margin: 0; min-width: 0 } figure.wide { grid-column: 1 / -1 }
-figure img { display: block; width: 100%; height: auto } figure.wide img { max-width: 74rem }
+figure img { display: block; width: 100%; height: auto }
 figcaption { font-size: .82rem; color: var(--soft) }
 .table { overflow-x: auto; margin: .5rem 0 1rem }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums }
@@ -144,7 +145,8 @@ def file(content: bytes, name: str, resolution: float) -> str:
 def _image(source: str, name: str, width: float, height: float) -> str:
     kind = ' class="wide"' if width > WIDE else ""
     size = f'width="{round(96 * width)}" height="{round(96 * height)}"'  # so that nothing moves while it is decoded
-    return f'<figure{kind}><img alt="{escape(name)}" {size} src="{source}"></figure>'
+    largest = f'style="max-width: {round(LARGEST * 96 * width)}px"'
+    return f'<figure{kind}><img alt="{escape(name)}" {size} {largest} src="{source}"></figure>'
 
 
 def figures(images: Iterable[str]) -> str:
