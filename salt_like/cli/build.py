@@ -212,8 +212,10 @@ def instantiate(
 def classes() -> tuple[type[LightningModule], type[LightningDataModule]]:
     """The package's Lightning module and data module, with everything imported that has a short name."""
     from salt_like.data.module import Data
+    from salt_like.tracking.comet import Comet
     from salt_like.training.module import Model
 
+    del Comet  # imported so that its short name is known
     return Model, Data
 
 

@@ -140,6 +140,7 @@ def _trainer(parsed: Parsed, run: Run, record: Record) -> Trainer:
     from lightning.pytorch.callbacks import ProgressBar
 
     from salt_like.callbacks.alive import SignsOfLife
+    from salt_like.tracking.chosen import chosen
     from salt_like.training import assemble, checkpoint
 
     spec = parsed.data.spec
@@ -150,6 +151,7 @@ def _trainer(parsed: Parsed, run: Run, record: Record) -> Trainer:
         configured["limit_val_batches"] = 0  # Lightning would warn about a list without loaders
         print("no validation files (data.val): no best checkpoint, `test` takes the last one", file=sys.stderr)
     own = _as_list(configured.pop("callbacks", []))
+    loggers, tracking = chosen(configured.pop("logger", False), run, parsed.config)
     usual = assemble.callbacks(
         run,
         monitor,
@@ -165,7 +167,7 @@ def _trainer(parsed: Parsed, run: Run, record: Record) -> Trainer:
     defaults = assemble.trainer_defaults()
     plugins = [*defaults.pop("plugins", []), *_as_list(configured.pop("plugins", []))]
     try:
-        return Trainer(**{**defaults, **configured}, callbacks=usual, plugins=plugins)
+        return Trainer(**{**defaults, **configured, "logger": loggers}, callbacks=[*usual, tracking], plugins=plugins)
     except (ValueError, MisconfigurationException) as error:
         raise UserError(f"trainer: {str(error).strip()}") from error
 
