@@ -21,7 +21,7 @@ from salt_like.figures.draw import figures
 from salt_like.figures.frame import frame
 from salt_like.figures.rejection import rejection
 from salt_like.figures.style import BLUE, GREEN, GREY, PARAMETERS, VERMILION, plain_numbers, points, save
-from salt_like.nn.graphs import NearestNeighbours
+from salt_like.nn.graphs import NearestNeighbours, RadiusGraph
 from salt_like.nn.pair_embedding import once
 from salt_like.sets import Packed, Tokens
 from salt_like.training.checkpoint import read as read_checkpoint
@@ -177,8 +177,44 @@ def hadrons(run: Path) -> Figure:
     return figure
 
 
+def graphs() -> Figure:
+    """A jet of the shipped sample in η and φ, with edges to its nearest neighbours, and within a radius."""
+    with h5py.File(SAMPLES / "test.h5") as file:
+        jets, valid = file["jets"][:2000], file["tracks"]["valid"][:2000]
+        b = list(file["jets"].attrs["flavour_label"]).index("bjets")
+        jet = int(np.flatnonzero((jets["flavour_label"] == b) & (valid.sum(1) == 12))[0])
+        tracks = file["tracks"][jet][valid[jet]]
+    values = torch.zeros(len(tracks), 1)
+    columns = {name: {"tracks": torch.from_numpy(tracks[name].astype("f4"))} for name in ("deta", "dphi")}
+    layout = Packed(torch.tensor([0, len(tracks)]), total=len(tracks), longest=(len(tracks),))
+    tokens = Tokens.merged({"tracks": (values, layout)}, columns)
+    plane = {"coordinates": ["deta", "dphi"], "angles": ["dphi"]}
+    kinds = {
+        "NearestNeighbours, k = 3": NearestNeighbours(3, **plane),
+        "RadiusGraph, radius = 0.1": RadiusGraph(0.1, **plane),
+    }
+    with rc_context(PARAMETERS):
+        about = ["a b-jet of the shipped sample; area of a point: pT of the track; arrows to who gets the message"]
+        figure, grid = frame("Who are neighbours", about, 5.6, 2.9, columns=2, above=0.25, wspace=0.12)
+        for number, (title, graph) in enumerate(kinds.items()):
+            axes = figure.add_subplot(grid[0, number])
+            sender, receiver = graph(tokens).index().numpy()
+            for one, other in zip(sender, receiver, strict=True):
+                if one < len(tracks):
+                    ends = [(tracks["deta"][end], tracks["dphi"][end]) for end in (one, other)]
+                    style = {"arrowstyle": "->", "color": BLUE, "linewidth": 0.6, "shrinkA": 3, "shrinkB": 3}
+                    axes.annotate("", ends[1], ends[0], arrowprops=style)
+            axes.scatter(tracks["deta"], tracks["dphi"], 10 + 200 * tracks["ptfrac"], VERMILION, zorder=3)
+            axes.set_title(title)
+            axes.set_xlabel("Δη to the jet's axis")
+            axes.set_ylabel("Δφ to the jet's axis [rad]" if number == 0 else "")
+            axes.tick_params(labelleft=number == 0)
+    return figure
+
+
 # file of the documentation -> what draws it from runs of these names
 OTHERS = {
+    "graphs": (graphs, ()),
     "hadrons": (hadrons, ("maskformer",)),
     "trees": (trees, ("flavour", "trees")),
     "conditioning": (conditioning, ("parameterised",)),

@@ -39,6 +39,7 @@ SMALLER = {
         "encoder": {"init_args": {"layers": 1, "heads": 2, "pair_hidden": [8]}},
         "pooling": {"init_args": {"layers": 1, "heads": 2}},
     },
+    **{name: {"encoder": {"init_args": {"layers": 1}}} for name in ("gatv2", "gn1-like", "hypergraph")},
 }
 
 

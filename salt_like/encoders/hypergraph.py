@@ -10,7 +10,7 @@ from torch_geometric.nn import HypergraphConv
 from torch_geometric.nn.conv import MessagePassing
 
 from salt_like.encoders.graph import GraphEncoder
-from salt_like.nn.checks import at_least
+from salt_like.nn.checks import divides
 from salt_like.nn.graphs import Graph, NearestNeighbours
 
 
@@ -29,7 +29,7 @@ class HypergraphEncoder(GraphEncoder):
         graph: Who are the members of the hyperedge around a constituent; ``loops: true`` for the centre itself.
             ``None`` for it and the 8 nearest in what was learned so far.
         attention: Whether membership has a learned weight.
-        heads: Number of such weights, over which results are averaged.
+        heads: Number of such weights, each for its share of the width.
         norm: Name of the normalisation, ``None`` for none.
         norm_place: ``"pre"`` or ``"post"``.
         residual: Whether layers add to what came in.
@@ -54,7 +54,7 @@ class HypergraphEncoder(GraphEncoder):
         dropout: float = 0.0,
         out_dim: int | None = None,
     ) -> None:
-        at_least(1, heads=heads)
+        divides(heads, dim)
         if heads > 1 and not attention:
             raise ValueError(f"heads are of the attention: set attention: true, or leave them out, got heads={heads}")
         super().__init__(
@@ -73,13 +73,13 @@ class HypergraphEncoder(GraphEncoder):
         )
 
 
-class _Neighbourhoods(MessagePassing):
+class _Neighbourhoods(MessagePassing):  # type: ignore[misc]
     """Hypergraph convolution where the receiver of an edge stands for the hyperedge that its senders belong to."""
 
     def __init__(self, in_dim: int, out_dim: int, attention: bool, heads: int) -> None:
         super().__init__()
         self.attention = attention
-        self.convolution = HypergraphConv(in_dim, out_dim, use_attention=attention, heads=heads, concat=False)
+        self.convolution = HypergraphConv(in_dim, out_dim // heads, use_attention=attention, heads=heads)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         # one hyperedge per node, the ghost too: their number is not looked up in the data

@@ -20,7 +20,7 @@ NETWORKS: dict[str, type[MessagePassing]] = {one.__name__: one for one in (EdgeC
 WITH_EDGES = ("GINEConv", "NNConv")
 
 
-class MLPConv(MessagePassing):
+class MLPConv(MessagePassing):  # type: ignore[misc]
     """A convolution of torch_geometric that is made of a fully connected network, with that network.
 
     With ``h`` the network, over neighbours j of i, and e the features of the edge:
@@ -85,9 +85,11 @@ class MLPConv(MessagePassing):
 def make_convolution(factory: Callable[..., nn.Module], dim: int, edge_dim: int | None = None) -> nn.Module:
     """A convolution that leaves the width as it is, built and tried on a graph of four nodes.
 
+    One with several heads side by side returns their number times the width that it is given; it is given so much less.
+
     Args:
         factory: Called with the width that comes in and the one that goes out.
-        dim: Both.
+        dim: Width that comes in, and that of all heads together.
         edge_dim: Number of features of an edge, ``None`` for none.
 
     Raises:
@@ -99,18 +101,32 @@ def make_convolution(factory: Callable[..., nn.Module], dim: int, edge_dim: int 
     name = "convolution" if kind is None else kind.__name__
     if kind is not None:
         _refuse_other_kinds(kind, name)
-    more = {} if edge_dim is None else {"edge_dim": edge_dim}
     wanted = factory.keywords.get("edge_dim") if isinstance(factory, partial) else None
     if wanted is not None and wanted != edge_dim:
         raise ValueError(f"edge_dim of {name} is the number of features of pairs, {edge_dim or 0}, got {wanted}")
+    built = _built(factory, name, dim, dim, edge_dim)
+    width = _try(built, name, dim, edge_dim)
+    heads = width // dim
+    if width == heads * dim and heads > 1 and dim % heads == 0:
+        built = _built(factory, name, dim, dim // heads, edge_dim)
+        width = _try(built, name, dim, edge_dim)
+    if width != dim:
+        raise ValueError(
+            f"{name} returns {width} values per constituent instead of {dim}: with heads, write concat: false, "
+            "or take a width that is a multiple of their number"
+        )
+    return built
+
+
+def _built(factory: Callable[..., nn.Module], name: str, in_dim: int, out_dim: int, edge_dim: int | None) -> nn.Module:
+    more = {} if edge_dim is None else {"edge_dim": edge_dim}
     try:
-        built = factory(dim, dim, **more)
+        built = factory(in_dim, out_dim, **more)
     except Exception as error:
         if more and "edge_dim" in str(error):
             raise ValueError(f"{name} takes no features of edges: leave out pairs, or take another") from error
-        raise ValueError(f"{name} cannot be built as ({dim}, {dim}, …): {_first_line(error)}") from error
+        raise ValueError(f"{name} cannot be built as ({in_dim}, {out_dim}, …): {_first_line(error)}") from error
     _refuse_memory(built, name)
-    _try(built, name, dim, edge_dim)
     return built
 
 
@@ -147,8 +163,8 @@ def _refuse_memory(built: nn.Module, name: str) -> None:
             )
 
 
-def _try(built: nn.Module, name: str, dim: int, edge_dim: int | None) -> None:
-    """Two pairs of neighbours, and one that is alone."""
+def _try(built: nn.Module, name: str, dim: int, edge_dim: int | None) -> int:
+    """The width that it returns for two pairs of neighbours, and one that is alone."""
     index = torch.tensor([[0, 1, 2, 3, 4], [1, 0, 3, 2, 4]])
     x = torch.linspace(-1, 1, 5 * dim).reshape(5, dim)
     further = {} if edge_dim is None else {"edge_attr": torch.linspace(-1, 1, 5 * edge_dim).reshape(5, edge_dim)}
@@ -164,12 +180,12 @@ def _try(built: nn.Module, name: str, dim: int, edge_dim: int | None) -> None:
         raise ValueError(f"{name} cannot be run on a graph: {type(error).__name__}: {_first_line(error)}") from error
     finally:
         built.train(training)
-    shape = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
-    if shape != (5, dim):
-        found = f"{shape[1]} values" if isinstance(shape, tuple) and len(shape) == 2 else f"a result {shape}"
-        raise ValueError(f"{name} returns {found} per constituent instead of {dim}: with heads, write concat: false")
+    if not isinstance(first, Tensor) or first.dim() != 2 or len(first) != len(x):
+        found = f"shape {tuple(first.shape)}" if isinstance(first, Tensor) else type(first).__name__
+        raise ValueError(f"{name} returns {found} for {len(x)} constituents instead of a row of values for each")
     if not torch.allclose(first[:2], other[:2], atol=1e-5):
         raise ValueError(f"{name} lets constituents see others without an edge to them, so jets would see each other")
+    return first.shape[1]
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ DIM = 6
 PLANE = ["deta", "dphi"]
 SOME = {
     "gatv2": partial(GATv2Conv, heads=2, concat=False, add_self_loops=False),
-    "transformer": partial(TransformerConv, heads=3, concat=False),
+    "transformer": partial(TransformerConv, heads=3),
     "edge-conv": partial(MLPConv, kind="EdgeConv"),
 }
 
@@ -165,15 +165,15 @@ def test_membership_with_attention(kind):
         if not len(x):
             continue
         incidence = _neighbourhoods(coordinates, 2)
-        values = convolution.lin(x).unflatten(-1, (2, DIM))
+        values = convolution.lin(x).unflatten(-1, (2, DIM // 2))
         heads = []
         for head in range(2):
-            own, centre = convolution.att[0, head].split(DIM)
+            own, centre = convolution.att[0, head].split(DIM // 2)
             scores = nn.functional.leaky_relu((values[:, head] @ own)[:, None] + values[:, head] @ centre, 0.2)
             weights = scores.masked_fill(incidence == 0, -torch.inf).softmax(0)  # over the members of each
             edges = (weights / incidence.sum(0)).T @ values[:, head]
             heads.append((weights / incidence.sum(1, keepdim=True)) @ edges)
-        expected = x + (torch.stack(heads).mean(0) + convolution.bias).relu()
+        expected = x + (torch.cat(heads, -1) + convolution.bias).relu()
         torch.testing.assert_close(ours[part], expected, atol=1e-10, rtol=1e-10)
 
 
@@ -213,6 +213,8 @@ def test_arguments_that_mean_nothing_are_refused():
         GraphEncoder(DIM, SAGEConv, dropout=1.0)
     with pytest.raises(ValueError, match="set attention: true, or leave them out, got heads=2"):
         HypergraphEncoder(DIM, heads=2)
+    with pytest.raises(ValueError, match="dim must be a multiple of heads, got dim=6 and heads=4"):
+        HypergraphEncoder(DIM, attention=True, heads=4)
     with pytest.raises(ValueError, match="takes no features of edges"):
         GraphEncoder(DIM, SAGEConv, pairs=PairFeatures())
 

@@ -60,6 +60,14 @@ def test_features_of_edges_are_used(name):
     assert not torch.allclose(made(x, index, edge_attr=features), made(x, index, edge_attr=-features), atol=1e-4)
 
 
+def test_heads_side_by_side_share_the_width():
+    x, index, _ = ring()
+    made = make_convolution(partial(geometric.GATv2Conv, heads=3), DIM)
+    assert made.out_channels == 2
+    assert made(x, index).shape == x.shape
+    assert make_convolution(FITTING["GATv2Conv"], DIM).out_channels == DIM
+
+
 def test_building_and_trying_uses_no_random_numbers_of_its_own():
     torch.manual_seed(0)
     plain = FITTING["GATv2Conv"](DIM, DIM)
@@ -86,7 +94,7 @@ def test_building_and_trying_uses_no_random_numbers_of_its_own():
         (
             partial(geometric.GATv2Conv, heads=4),
             None,
-            "returns 24 values per constituent instead of 6: with heads, ",
+            "returns 24 values per constituent instead of 6: with heads, .* multiple",
         ),
         (partial(geometric.GATv2Conv, head=4), None, "GATv2Conv cannot be built as .6, 6, ….: .*'head'"),
         (partial(geometric.GCNConv, cached=True), None, "cached: true would keep the edges of the first batch"),
@@ -102,6 +110,11 @@ def test_building_and_trying_uses_no_random_numbers_of_its_own():
         (partial(MLPConv, kind="EdgeConv"), 3, "EdgeConv takes no features of edges"),
         (partial(MLPConv, kind="EdgConv"), None, "kind must be one of EdgeConv, GINConv, GINEConv, NNConv"),
         (lambda given, made: nn.Linear(given, made), None, "convolution cannot be run on a graph: TypeError"),
+        (
+            partial(geometric.SAGEConv, out_channels=None),
+            None,
+            "SAGEConv cannot be built as .6, 6, ….: .*multiple values",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(factory, edge_dim, message):
