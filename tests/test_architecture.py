@@ -150,7 +150,7 @@ def test_the_engines_of_the_simulation_are_imported_in_one_file_and_only_when_us
 
 
 def test_the_packages_of_boosted_trees_are_imported_in_one_file_and_only_when_used():
-    assert declared("trees") == {"xgboost", "onnxmltools"}
+    assert declared("trees") == {"xgboost", "xgboost_cpu", "onnxmltools"}
     code = "import sys, salt_like.cli.baseline, salt_like.trees.boosting, salt_like.training.checkpoint\n"
     code += "sys.exit(bool({'xgboost', 'onnxmltools'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
