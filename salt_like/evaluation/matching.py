@@ -95,6 +95,8 @@ def paired(first: PredictionFile, second: PredictionFile, drawn: EventResamples)
     """
     found = []
     couples, notes = matched(questions(first), questions(second))
+    finders = {task.name: None for file in (first, second) for task in file.contents.tasks if task.objects}
+    notes += [f"{name}: left out, found objects are not compared" for name in finders]
     for one, other in couples:
         of_jets = first.contents.spec.stream(one.task.stream).is_global
         sides = (first, one.task, second, other.task)

@@ -21,7 +21,7 @@ def test_what_the_configuration_says_is_kept_and_the_rest_assumed():
     assert spec.global_stream.name == "jets"
     assert [(stream.name, stream.length, stream.width) for stream in spec.streams[1:]] == [
         ("tracks", 12, 4),
-        ("hits", 40, 0),
+        ("hits", 1, 0),
     ]
     assert spec.stream("tracks").variables[1].transform == "log"
     assert spec.label("jets", "kind").classes == ("a", "b")
