@@ -101,6 +101,7 @@ def make_convolution(factory: Callable[..., nn.Module], dim: int, edge_dim: int 
     name = "convolution" if kind is None else kind.__name__
     if kind is not None:
         _refuse_other_kinds(kind, name)
+        factory = _with_own_defaults(factory, kind)
     wanted = factory.keywords.get("edge_dim") if isinstance(factory, partial) else None
     if wanted is not None and wanted != edge_dim:
         raise ValueError(f"edge_dim of {name} is the number of features of pairs, {edge_dim or 0}, got {wanted}")
@@ -136,6 +137,23 @@ def _class_of(factory: Callable[..., Any]) -> type | None:
         inner = [factory.func, *factory.args]
         return next((one for one in inner if inspect.isclass(one)), None)
     return factory if inspect.isclass(factory) else None
+
+
+def _with_own_defaults(factory: Callable[..., nn.Module], kind: type) -> Callable[..., nn.Module]:
+    """A factory that leaves defaults to the class.
+
+    A configuration that was read has all defaults, also those of the base class; but a class may give the base class
+    others, as FeaStConv does with ``aggr``. Whoever wants its sum writes ``aggr: add``.
+    """
+    if not isinstance(factory, partial):
+        return factory
+    own, usual = inspect.signature(kind).parameters, inspect.signature(MessagePassing).parameters
+    kept = {
+        key: value
+        for key, value in factory.keywords.items()
+        if key in own or key not in usual or value != usual[key].default
+    }
+    return partial(factory.func, *factory.args, **kept)
 
 
 def _refuse_other_kinds(kind: type, name: str) -> None:

@@ -68,6 +68,12 @@ def test_heads_side_by_side_share_the_width():
     assert make_convolution(FITTING["GATv2Conv"], DIM).out_channels == DIM
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, "mean"), ({"aggr": "sum"}, "mean"), ({"aggr": "add"}, "add")])
+def test_a_default_of_the_base_class_is_left_to_the_class(given, expected):
+    assert make_convolution(partial(geometric.FeaStConv, node_dim=-2, **given), DIM).aggr == expected
+    assert make_convolution(partial(geometric.SAGEConv, aggr="sum"), DIM).aggr == "sum"  # an argument of its own
+
+
 def test_building_and_trying_uses_no_random_numbers_of_its_own():
     torch.manual_seed(0)
     plain = FITTING["GATv2Conv"](DIM, DIM)
