@@ -167,4 +167,5 @@ def test_importing_seeds_nothing_and_one_file_runs_git():
         "assert state() == before"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert [path for path in PACKAGE.rglob("*.py") if "subprocess" in imported(path)] == [PACKAGE / "provenance/code.py"]
+    starting = [path for path in PACKAGE.rglob("*.py") if "subprocess" in imported(path)]
+    assert starting == [PACKAGE / "provenance/code.py"]

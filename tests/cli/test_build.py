@@ -58,7 +58,8 @@ def test_everything_is_wired(monkeypatch):
 def test_the_resolved_configuration_is_plain_complete_and_builds_the_same():
     parsed = built()
     resolved = parsed.config
-    assert list(resolved) == ["name", "seed", "keep_best", "data", "model", "trainer"]
+    top = ["name", "seed", "keep_best", "checkpoint_minutes", "init_from", "data", "model", "trainer"]
+    assert list(resolved) == top
     assert resolved["model"]["encoder"] == {
         "class_path": "standins.Attentive",
         "init_args": {"layers": 4, "rate": 0.1, "norm": "pre"},

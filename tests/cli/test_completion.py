@@ -57,10 +57,10 @@ def test_keys_are_those_of_the_constructors():
     from salt_like.data.module import Data
     from salt_like.training.module import Model
 
-    wanted = {"name", "seed", "keep_best"}
+    wanted = {"name", "seed", "keep_best", "checkpoint_minutes", "init_from"}
     for section, owner in {"data": Data, "model": Model, "trainer": Trainer}.items():
         wanted |= {f"{section}.{name}" for name in inspect.signature(owner).parameters}
-    wanted -= {"data.seed", "data.spec", "data.requests", "model.name", "model.spec"}
+    wanted -= {"data.seed", "data.spec", "data.norms", "data.requests", "model.name", "model.spec"}
     assert set(completion.keys()) == wanted
 
 
