@@ -106,6 +106,25 @@ def test_equal_to_the_tagger(encoder, profile):
     assert sum(np.ptp(values) > 1e-3 for values in expected.values()) > len(expected) / 2
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("profile", ["batched", "single"])
+def test_slots_beyond_those_of_the_caller(encoder, profile):
+    model = tagger(encoder)
+    graph = Graph(model, interface_of(model, "GN2", profile))
+    given = {
+        "jets": torch.ones(1, 2),
+        "tracks": torch.ones(1, 5, 4) if profile == "batched" else torch.ones(5, 4),
+        "tracks_valid": torch.ones(1, 5, dtype=torch.bool),
+        "flows": torch.ones(1, 0, 3) if profile == "batched" else torch.ones(0, 3),
+        "flows_valid": torch.ones(1, 0, dtype=torch.bool),
+    }
+    batch, real = graph._batch(given)
+    more = int(encoder != "registers")  # whose encoder always has tokens
+    assert [batch.inputs[name].shape[0] for name in ("tracks", "flows")] == [5 + more, more]
+    assert (real["tracks"] is None) == (profile == "single")
+    assert (batch.layouts["tracks"]._real is None) == (profile == "single" and not more)
+
+
 @pytest.mark.parametrize("profile", ["batched", "single"])
 def test_truncates_as_the_configuration_does(profile):
     model = tagger(most=3)
