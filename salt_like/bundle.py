@@ -116,9 +116,19 @@ def is_bundle(folder: Path) -> bool:
     return (folder / SUMS).is_file() and (folder / MODEL).is_file()
 
 
-def holding_bundle(path: Path) -> Path | None:
-    """The bundle in which something is, or would be if it were written; ``None`` if it is in none."""
-    return next((one for one in (path, *path.parents) if is_bundle(one)), None)
+def refuse_inside(path: Path) -> None:
+    """Refuse to write into a bundle, which would then be more than its hashes name.
+
+    Args:
+        path: What would be written.
+
+    Raises:
+        UserError: It is a bundle, or lies in one.
+    """
+    resolved = path.resolve()
+    holding = next((one for one in (resolved, *resolved.parents) if is_bundle(one)), None)
+    if holding is not None:
+        raise UserError(f"nothing is written into a bundle: {path}\nthe bundle is {holding}\ngive another folder")
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("work", "jets/s", "16 % to 84 %", "MFLOP/jet", "share of matrix rate", "memory above start")
 SECONDS = 5.0
+BUNDLE_SECONDS = 60.0
 
 
 def parser() -> Parser:
@@ -29,7 +31,7 @@ def parser() -> Parser:
     )
     made.add_argument("what", help="a configuration (file or shipped name), the folder of a run, or a bundle")
     made.add_argument(
-        "--seconds", type=float, help="time spent on each kind of work (5); on all of it for a bundle (60)"
+        "--seconds", type=seconds, help="time spent on each kind of work (5); on all of it for a bundle (60)"
     )
     made.add_argument("--batches", type=positive, default=8, help="different batches kept in memory")
     made.add_argument("--json", metavar="FILE", help="of a bundle: write all numbers there too")
@@ -38,6 +40,17 @@ def parser() -> Parser:
     )
     made.add_argument("--write", action="store_true", help="put the numbers into the bundle and its model card")
     return made
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise ArgumentTypeError(f"a positive number of seconds, not '{text}'")
+    return found
 
 
 def main(arguments: list[str]) -> int:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from salt_like.cli import table
+from salt_like.cli.bench import BUNDLE_SECONDS
 from salt_like.cli.differences import figure_path
 from salt_like.cli.progress import progress
-from salt_like.errors import UserError
 from salt_like.export.latency import measure
 from salt_like.export.latency_written import MIB, cell, write_latency
-
-SECONDS = 60.0
 
 
 def main(options: Namespace) -> int:
@@ -32,11 +30,8 @@ def main(options: Namespace) -> int:
     """
     folder = Path(options.what).expanduser()
     figure = figure_path(options)
-    seconds = SECONDS if options.seconds is None else options.seconds
-    if not 0 < seconds < float("inf"):
-        raise UserError(f"--seconds {seconds:g}: a positive number of seconds")
     with progress("timing") as report:
-        found = measure(folder, seconds, report)
+        found = measure(folder, options.seconds or BUNDLE_SECONDS, report)
     table.show(_parts(found))
     if options.json:
         from salt_like.atomic import write_atomically

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from salt_like.cli import arguments as command_line
 from salt_like.cli import table
+from salt_like.cli.bench import BUNDLE_SECONDS, seconds
 from salt_like.cli.predict import add_calibration, open_tagger, positive
 from salt_like.cli.progress import stages
 from salt_like.errors import UserError
@@ -61,6 +61,14 @@ def parser() -> command_line.Parser:
     made.add_argument(
         "--jets", type=positive, default=10_000, metavar="N", help="jets on which graph and tagger are compared (10000)"
     )
+    made.add_argument(
+        "--bench",
+        nargs="?",
+        const=BUNDLE_SECONDS,
+        type=seconds,
+        metavar="SECONDS",
+        help="measure the latency too, as `train bench` does, and write it into the model card (60 seconds)",
+    )
     add_calibration(made)
     return made
 
@@ -96,8 +104,17 @@ def main(arguments: list[str]) -> int:
     tested = _tested(run, tagger)
     metrics = {sample: _read(run.predictions / f"{sample}_metrics.json") for sample in tested}
     sources = Sources(jets, _working_points(run, tested), metrics, _provenance(run, tagger))
-    with stages(5) as report:
-        compared = write_bundle(folder, tagger, interface, sources, report)
+    with stages(6 if options.bench else 5) as report:
+
+        def finish(made: Path) -> None:
+            if options.bench:
+                from salt_like.export.latency import measure
+                from salt_like.export.latency_written import write_latency
+
+                report("timing")
+                write_latency(made, measure(made, options.bench))
+
+        compared = write_bundle(folder, tagger, interface, sources, report, finish)
     _show(compared)
     with tracker_of(run.folder) as told:
         if told is not None:
@@ -108,6 +125,7 @@ def main(arguments: list[str]) -> int:
 
 def _wishes(options: Namespace) -> Wishes:
     """What the arguments ask of the outputs."""
+    from salt_like.export.combinations import combination
     from salt_like.export.interface import Wishes
 
     rename: dict[str, str] = {}
@@ -120,7 +138,7 @@ def _wishes(options: Namespace) -> Wishes:
         rename[old] = new
     combine: dict[str, dict[str, float]] = {}
     for text in options.combine:
-        name, factors = _combination(text)
+        name, factors = combination(text)
         if name in combine:
             raise UserError(f"--combine: '{name}' is given twice")
         combine[name] = factors
@@ -129,26 +147,6 @@ def _wishes(options: Namespace) -> Wishes:
         if value is not None and not value:
             raise UserError(f"{option} is empty\nleave it out, or give a name")
     return Wishes(options.name, tasks, rename, combine, options.embedding, options.track_selection)
-
-
-def _combination(text: str) -> tuple[str, dict[str, float]]:
-    """``plight=1.0*pu+0.5*pc`` as a name and factors."""
-    name, equals, terms = text.partition("=")
-    advice = f"--combine {text}: write NAME=FACTOR*OUTPUT+…, such as plight=1.0*pu+0.5*pc"
-    factors: dict[str, float] = {}
-    for term in terms.split("+") if equals and name.strip() else [""]:
-        first, star, second = (part.strip() for part in term.partition("*"))
-        output, factor = (second, first) if star else (first, "1")
-        try:
-            value = float(factor)
-        except ValueError:
-            raise UserError(f"{advice}\nfound: '{factor}' in place of a number") from None
-        if not math.isfinite(value):
-            raise UserError(f"{advice}\nfound: the factor {factor}")
-        if not output or output in factors:
-            raise UserError(advice if not output else f"{advice}\nfound: '{output}' twice")
-        factors[output] = value
-    return name.strip(), factors
 
 
 def jets_of(tagger: LoadedTagger, options: Namespace) -> Columns:

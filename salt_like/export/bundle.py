@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from safetensors.torch import save_file
 
-from salt_like.bundle import SUMS, sums_text
+from salt_like.bundle import SUMS, refuse_inside, sums_text
 from salt_like.data.columns import Columns
 from salt_like.errors import UserError
 from salt_like.export import card, verify
@@ -52,7 +52,12 @@ class Sources:
 
 
 def write_bundle(
-    folder: Path, tagger: LoadedTagger, interface: Interface, sources: Sources, report: Report = lambda _: None
+    folder: Path,
+    tagger: LoadedTagger,
+    interface: Interface,
+    sources: Sources,
+    report: Report = lambda _: None,
+    finish: Callable[[Path], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Export a tagger, compare the graph with it, and write the folder.
 
@@ -62,30 +67,31 @@ def write_bundle(
         interface: What goes in and comes out.
         sources: All else.
         report: Called with what is being done.
+        finish: Called with the folder when it is complete and has passed its verification, before it has its name.
 
     Returns:
         What the comparison found.
 
     Raises:
-        UserError: The folder exists, the model cannot be exported, or graph and tagger do not agree.
+        UserError: The folder exists or cannot be written, the model cannot be exported, or graph and tagger do not
+            agree.
     """
-    refuse_existing(folder)
-    report("golden jets")
-    golden = make_golden(tagger.tagger, interface, sources.jets)
-    _refuse_nan(golden, interface)
-    report("exporting the graph")
-    graph = Graph(tagger.tagger, interface).eval()
-    facts = _facts(golden, sources)
-    # operators are known only after the export, and are no part of what the graph says of itself
-    model = to_onnx(graph, metadata(interface, manifest(tagger, interface, facts)))
-    described = manifest(tagger, interface, _facts(golden, sources, operators(model)))
-    report("comparing with the trained tagger")
-    session = open_session(model)
-    compared = parity(session, Replay(tagger.tagger, interface), sources.jets, sources.working_points)
-    if not compared["passed"]:
-        raise UserError(_disagreement(compared))
-    report("writing")
-    with _folder(folder) as made:
+    with _folder(folder) as made:  # before all that takes long
+        report("golden jets")
+        golden = make_golden(tagger.tagger, interface, sources.jets)
+        _refuse_nan(golden, interface)
+        report("exporting the graph")
+        graph = Graph(tagger.tagger, interface).eval()
+        facts = _facts(golden, sources)
+        # operators are known only after the export, and are no part of what the graph says of itself
+        model = to_onnx(graph, metadata(interface, manifest(tagger, interface, facts)))
+        described = manifest(tagger, interface, _facts(golden, sources, operators(model)))
+        report("comparing with the trained tagger")
+        session = open_session(model)
+        compared = parity(session, Replay(tagger.tagger, interface), sources.jets, sources.working_points)
+        if not compared["passed"]:
+            raise UserError(_disagreement(compared))
+        report("writing")
         (made / "model.onnx").write_bytes(model)
         _json(made / "manifest.json", described)
         _json(made / "parity.json", compared)
@@ -100,6 +106,7 @@ def write_bundle(
         write_sums(made)
         report("replaying the golden jets")
         _prove(made)
+        finish(made)
     return compared
 
 
@@ -112,13 +119,14 @@ def _prove(folder: Path) -> None:
 
 
 def refuse_existing(folder: Path) -> None:
-    """Refuse to write over something.
+    """Refuse to write over something, or into a bundle, which would no longer be what its hashes say.
 
     Raises:
-        UserError: There is something.
+        UserError: There is something, or it would be inside of a bundle.
     """
     if folder.exists() or folder.is_symlink():
         raise UserError(f"{folder} exists already, and is not overwritten\ngive another folder to --out")
+    refuse_inside(folder)
 
 
 def write_sums(folder: Path) -> None:
@@ -188,14 +196,31 @@ def _json(path: Path, content: Any) -> None:
 
 @contextlib.contextmanager
 def _folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the name when the block ends well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary folder that takes the name when the block ends well; nothing is left behind when it does not."""
+    refuse_existing(folder)
+    missing = [one for one in folder.parents if not one.exists()]
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+    except OSError as error:
+        _remove_empty(missing)
+        raise UserError(
+            f"{folder} cannot be written: {error.strerror}\nfound at: {error.filename}\ngive another folder to --out"
+        ) from error
     try:
         yield temporary
         refuse_existing(folder)  # someone may have been faster
         os.replace(temporary, folder)
-    finally:
+    except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        _remove_empty(missing)
+        raise
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that were made for nothing, from the innermost on."""
+    with contextlib.suppress(OSError):
+        for one in folders:
+            one.rmdir()

@@ -236,6 +236,8 @@ def _combined(
     found = []
     for short, factors in wanted.items():
         chosen = {_resolved(other, model, by_name, f"--combine {short}"): value for other, value in factors.items()}
+        if len(chosen) < len(factors):
+            raise UserError(f"--combine {short}: the same output twice, with and without the model's name in front")
         name = _prefixed(short, model, factors, by_name)
         if name in by_name:
             raise UserError(f"--combine: an output '{name}' is there already\nuse another name")

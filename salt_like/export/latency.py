@@ -220,8 +220,8 @@ def _too_long(point: Point, times: dict[Point, list[float]], most: float) -> str
     smaller = times.get(Point(point.threads, point.batch // 10, point.constituents))
     if point.batch == 1 or (smaller and np.median(smaller) * point.batch * 1e-6 < most):
         return ""
-    expected = f"about {np.median(smaller) * point.batch * 1e-6:.0f} s" if smaller else "longer than fewer jets"
-    return f"one run would take {expected}: give more --seconds"
+    expected = f"about {np.median(smaller) * point.batch * 1e-6:.2g} s" if smaller else "longer than fewer jets"
+    return f"one run would take {expected}, and may take {most:.2g} s: give more --seconds"
 
 
 def _inputs(bundle: Bundle, golden: Jets, point: Point) -> dict[str, NDArray[Any]]:

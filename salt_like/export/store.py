@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
+from salt_like.bundle import refuse_inside
 from salt_like.errors import UserError, nearest
 from salt_like.export.copying import Checked, copy_bundle, read_checked, sync_folder
 from salt_like.export.repository import begin, refuse_other_interface, serve
@@ -254,10 +255,12 @@ def make_store(folder: Path, layout: Layout | None = None) -> Store:
         layout: The layout, ``None`` for that of the store, or ``"folder"`` for a new one.
 
     Raises:
-        UserError: The folder holds something else, the store has another layout, or it cannot be written.
+        UserError: The folder holds something else or is in a bundle, the store has another layout, or it
+            cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file\na store is a folder")
+    refuse_inside(folder)
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if not (folder / STORE).is_file():

@@ -6,7 +6,9 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
+import bundles
 import h5py
 import numpy as np
 import onnx
@@ -174,6 +176,50 @@ def test_an_existing_folder_is_left_alone(bundle, capsys):
     assert dispatcher.main(["export", str(bundle.parent / "run"), "--out", str(bundle)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+
+
+@pytest.mark.parametrize("place", ["inside", "in/a/folder", "linked"])
+def test_nothing_is_written_into_a_bundle(bundle, tmp_path, place, capsys):
+    folder = bundles.copied(bundle, tmp_path / "bundle")
+    (tmp_path / "link").symlink_to(folder)
+    out = tmp_path / "link" / "new" if place == "linked" else folder / place
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert dispatcher.main(["export", str(bundle.parent / "run"), f"--out={out}"]) == 2
+    message = capsys.readouterr().err
+    assert f"nothing is written into a bundle: {out}\nthe bundle is {folder}" in message
+    assert dispatcher.main(["deploy", str(bundle), str(out)]) == 2
+    assert "nothing is written into a bundle" in capsys.readouterr().err
+    assert dispatcher.main(["deploy", str(folder), str(folder)]) == 2
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_place_that_cannot_be_written_is_said_before_all_work(bundle, tmp_path, monkeypatch, capsys):
+    def work(*_: object) -> None:
+        raise AssertionError("the golden jets were made")
+
+    monkeypatch.setattr("salt_like.export.bundle.make_golden", work)
+    (tmp_path / "file").write_text("")
+    data = f"--data={bundle.parent / 'jets.h5'}"
+    for out in (tmp_path / "file" / "bundle", Path("/proc/nowhere/bundle")):
+        assert dispatcher.main(["export", str(bundle.parent / "run"), data, f"--out={out}"]) == 2
+        message = capsys.readouterr().err
+        assert f"{out} cannot be written: " in message
+        assert len(message.splitlines()) <= 5
+    assert dispatcher.main(["export", str(bundle.parent / "run"), data, f"--out={tmp_path / 'a' / 'b' / 'c'}"]) == 1
+    assert "the golden jets were made" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]  # no folder that was made for nothing
+
+
+def test_latency_measured_with_the_export_is_part_of_the_bundle(tmp_path, single, capsys):
+    given = ["export", str(single.parent / "run"), "--profile=single", f"--data={single.parent / 'jets.h5'}"]
+    assert dispatcher.main([*given, f"--out={tmp_path / 'out'}", "--bench=0.3"]) == 0
+    found = json.loads((tmp_path / "out/latency.json").read_text())
+    assert {one["threads"] for one in found["points"]} >= {1}
+    assert "| constituents | 1 jet at a time |" in (tmp_path / "out/README.md").read_text()
+    assert dispatcher.main(["verify", str(tmp_path / "out")]) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert dispatcher.main([*given, f"--out={tmp_path / 'other'}", "--bench=0"]) == 2
+    assert "a positive number of seconds" in capsys.readouterr().err
 
 
 def test_a_graph_that_disagrees_is_not_written(bundle, tmp_path, monkeypatch, capsys):

@@ -139,6 +139,7 @@ def test_embedding():
         (Wishes(rename={"pu": "a b"}), "'GN2_a b' is no name"),
         (Wishes(combine={"pb": {"pu": 1.0}}), "an output 'GN2_pb' is there already"),
         (Wishes(combine={"x": {"pz": 1.0}}), "--combine x: no output 'pz'"),
+        (Wishes(combine={"x": {"pu": 1.0, "GN2_pu": 1.0}}), "--combine x: the same output twice"),
         (Wishes(combine={"x": {"tracks_VertexIndex": 1.0}}), "no number that could be added up"),
         (Wishes(combine={"x": {"pu": 1.0, "tracks_GN2_pfake": 1.0}}), "different streams: jets, tracks"),
     ],

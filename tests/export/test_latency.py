@@ -84,7 +84,11 @@ def test_what_would_take_too_long_is_not_tried() -> None:
     assert latency._too_long(large, {small: [900.0, 1000.0, 5000.0]}, 0.11) == ""
     assert (
         latency._too_long(large, {small: [900.0, 1e5, 5e5]}, 9.0)
-        == "one run would take about 10 s: give more --seconds"
+        == "one run would take about 10 s, and may take 9 s: give more --seconds"
+    )
+    assert (
+        latency._too_long(large, {small: [3.4]}, 1e-4)
+        == "one run would take about 0.00034 s, and may take 0.0001 s: give more --seconds"
     )
     assert "longer than fewer jets" in latency._too_long(Point(1, 1000, 40), {small: [1.0]}, 1.0)
 
