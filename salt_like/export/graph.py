@@ -20,9 +20,9 @@ class Graph(nn.Module):
     """A tagger with positional arguments and results, as `torch.onnx.export` needs it.
 
     Unless the encoder has registers and no task looks at sets itself (one that finds objects does), constituents are
-    padded with one slot that is never real, so that no jet is an empty set; it is cut off again. Where the configuration
-    truncates, only the first constituents of a jet are looked at. Where there is no constituent, or one that was cut
-    off, real outputs are NaN and indices -2, as in prediction files.
+    padded with one slot that is never real, so that no jet is an empty set; it is cut off again. Where the
+    configuration truncates, only the first constituents of a jet are looked at. Where there is no constituent, or one
+    that was cut off, real outputs are NaN and indices -2, as in prediction files.
 
     Args:
         tagger: The tagger, in evaluation mode.
