@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from salt_like.evaluation.table import Listing
     from salt_like.evaluation.working_points import Cuts
     from salt_like.loading.tagger import LoadedTagger
+    from salt_like.tracking.afterwards import Told
     from salt_like.training.run import Run
 
 _EPILOG = """\
@@ -75,6 +76,7 @@ def main(arguments: list[str]) -> int:
     endings = formats(options.figures)
     from salt_like.evaluation.evaluate import evaluate
     from salt_like.loading import SamplePredictor
+    from salt_like.tracking.afterwards import tracker_of
     from salt_like.training.run import open_run
 
     run = open_run(Path(options.run).expanduser().absolute())
@@ -93,20 +95,24 @@ def main(arguments: list[str]) -> int:
         writes = quoted.with_field(writing(options, data.get("weight"), overwrite), sample, ranges)
         predictors[name] = SamplePredictor(tagger, sample, writes)
     cuts: Cuts | None = reference.stored
-    for name, predictor in predictors.items():
-        path = run.predictions / f"{name}.h5"
-        with progress(f"predicting {name}") as report:
-            predictor.write(path, report)
-        if cuts is None:
-            cuts = reference.make(path, ranges)
-        evaluation = evaluate(path, cuts, ranges)
-        _report(evaluation, run, options.details, options.flat)
-        _draw(evaluation, run, endings)
-        _tell(evaluation, run)
-    if not options.no_report:
-        from salt_like.cli import report as reporting
+    with tracker_of(run.folder) as told:
+        for name, predictor in predictors.items():
+            path = run.predictions / f"{name}.h5"
+            with progress(f"predicting {name}") as report:
+                predictor.write(path, report)
+            if cuts is None:
+                cuts = reference.make(path, ranges)
+            evaluation = evaluate(path, cuts, ranges)
+            _report(evaluation, run, options.details, options.flat)
+            _draw(evaluation, run, endings)
+            if told is not None:
+                _tell(told, evaluation, run)
+        if not options.no_report:
+            from salt_like.cli import report as reporting
 
-        reporting.after_test(run.folder, list(predictors))
+            reporting.after_test(run.folder, list(predictors))
+            if told is not None:
+                told.file(run.folder / reporting.FILE)
     print(f"working points: {options.cuts if reference.stored else reference.beside(run.predictions)}")
     return 0
 
@@ -221,16 +227,12 @@ def _draw(evaluation: Evaluation, run: Run, endings: tuple[str, ...]) -> None:
         print(f"figures: {folder} ({len(written)})")
 
 
-def _tell(evaluation: Evaluation, run: Run) -> None:
-    """Tell the run's tracker, where it has one."""
-    from salt_like.tracking.afterwards import tracker_of
-
+def _tell(told: Told, evaluation: Evaluation, run: Run) -> None:
+    """Tell the run's tracker of one sample."""
     beside = run.predictions / evaluation.sample
     files = [beside.with_name(f"{beside.name}_{one}") for one in ("metrics.json", "metrics.txt")]
     figures = sorted(beside.with_name(f"{beside.name}_figures").glob("*.png"))
-    with tracker_of(run.folder) as told:
-        if told is not None:
-            told.test(evaluation.plain(), files, figures)
+    told.test(evaluation.plain(), files, figures)
 
 
 def _write(path: Path, text: str) -> None:

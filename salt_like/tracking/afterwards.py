@@ -24,8 +24,10 @@ def tracker_of(run: Path) -> Iterator[Told | None]:
         yield None
         return
     steady = Steady(comet)
-    yield Told(comet, steady)
-    steady.finalize("success")
+    try:
+        yield Told(comet, steady)
+    finally:
+        steady.finalize("success")  # of the training: what failed now is said where it failed
 
 
 class Told:
