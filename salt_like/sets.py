@@ -431,11 +431,11 @@ class Packed(Layout):
     def _places(self) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Slot of each constituent in the flattened grids, and the constituent in each slot; made at the first use."""
         if self._grids is None:
-            slots, start = torch.zeros_like(self.offsets[:-1]), 0  # first slot of each jet
+            firsts, start = [], 0  # first slot of each jet, bucket by bucket
             for jets, length in zip(self.buckets, self.longest, strict=True):
-                first = start + torch.arange(jets.shape[0], device=self.offsets.device) * length
-                slots = slots.index_copy(0, jets, first)
+                firsts.append(start + torch.arange(jets.shape[0], device=self.offsets.device) * length)
                 start = start + jets.shape[0] * length
+            slots = torch.cat(firsts).index_select(0, inverse(torch.cat(self.buckets)))
             places = (slots - self.offsets[:-1]).index_select(0, self.segments) + self._ladder
             self._grids = places, tuple(self._index(*one) for one in zip(self.buckets, self.longest, strict=True))
         return self._grids
