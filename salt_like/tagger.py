@@ -164,7 +164,17 @@ class Tagger(nn.Module):
     @property
     def outputs(self) -> tuple[Output, ...]:
         """Everything that `predict` returns, in order."""
-        return (*(output for name in self.tasks for output in self.task(name).outputs), *self.discriminants)
+        said = (output for name in self.tasks for output in self.task(name).outputs)
+        return (*said, *self.discriminants, *self.spreads)
+
+    @property
+    def spreads(self) -> Mapping[Output, tuple[str, float]]:
+        """How far the members of an ensemble are apart: each output with its task and the size of what is compared.
+
+        Programs agree about such a difference as far as they agree about what it is a difference of, so its tolerance
+        needs the size, in the unit of the output.
+        """
+        return {}
 
     def _where(self, variable: str) -> dict[str, tuple[int, float | None]]:
         """Number and default value of a variable that the encoder reads, by stream."""
@@ -206,7 +216,9 @@ class Tagger(nn.Module):
     def _refuse_ambiguous_outputs(self) -> None:
         said = [(f"task '{name}'", output) for name in self.tasks for output in self.task(name).outputs]
         owners: dict[tuple[str, str], str] = {}
-        for name, output in [*said, *((f"discriminant '{one.field}'", one) for one in self.discriminants)]:
+        said += [(f"discriminant '{one.field}'", one) for one in self.discriminants]
+        said += [(f"the spread of task '{name}'", one) for one, (name, _) in self.spreads.items()]
+        for name, output in said:
             other = owners.setdefault((output.stream, output.field), name)
             if other != name:
                 raise ValueError(f"{other} and {name} both have an output '{output.field}' of stream '{output.stream}'")

@@ -24,7 +24,7 @@ LAYERS = [
     {"data", "nn"},
     {"tokenizers", "encoders", "tasks"},
     {"tagger"},
-    {"trees"},
+    {"trees", "ensemble"},
     {"training", "callbacks", "evaluation", "checks"},
     {"figures", "tracking"},
     {"simulation"},

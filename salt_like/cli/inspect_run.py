@@ -80,6 +80,7 @@ def _facts(run: Run, config: dict[str, Any], record: dict[str, Any], history: li
         "seed": record.get("seed", config.get("seed")),
         "tasks": ", ".join(f"{name} ({str(task['class_path']).rpartition('.')[2]})" for name, task in tasks.items()),
         **{key: value for key, value in (record.get("files") or {}).items() if value},
+        "members": ", ".join(str(one["run"]) for one in record.get("ensemble") or ()),
         "version": record.get("salt_like"),
     }
     rows = [[key, str(value)] for key, value in facts.items() if value not in (None, "")]

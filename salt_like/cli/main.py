@@ -18,6 +18,7 @@ from salt_like.version import __version__
 COMMANDS = {
     "fit": "train a tagger from a configuration",
     "baseline": "boosted trees on the data of a configuration, beside its network",
+    "ensemble": "several runs as one: the mean of what they say, and how far they are apart",
     "calibrate": "temperatures of a run's probabilities, from its validation data",
     "test": "metrics and predictions of a run on a labelled file",
     "predict": "predictions of a run on any file",

@@ -82,6 +82,8 @@ class Resumed:
         self.saved: Saved = checkpoint.read(path)
         if "trees" in self.saved.config:
             raise UserError(f"boosted trees are not continued: {path}\ntrain new ones: train baseline xgboost CONFIG")
+        if "ensemble" in self.saved.config:
+            raise UserError(f"an ensemble is not trained: {path}\ncontinue its members, and join them again")
 
     @property
     def spec(self) -> DataSpec:

@@ -45,17 +45,20 @@ def interface_of_bundle(manifest: Manifest, tagger: Tagger) -> Interface:
                 f"the run has no task '{name}', which the bundle has{nearest(name, tagger.tasks)}\n"
                 "give the run that the bundle was exported from"
             )
-    outputs = tuple(_output(one, known) for one in manifest["outputs"])
+    sizes = {(output.stream, output.field): size for output, (_, size) in tagger.spreads.items()}
+    outputs = tuple(_output(one, known, sizes) for one in manifest["outputs"])
     inputs = tuple(_input(one, tagger.spec) for one in manifest["inputs"])
     return Interface(manifest["profile"], manifest["model"], inputs, outputs, tuple(manifest["tasks"]))
 
 
-def _output(one: Manifest, known: Mapping[tuple[str, str], Output]) -> GraphOutput:
+def _output(
+    one: Manifest, known: Mapping[tuple[str, str], Output], sizes: Mapping[tuple[str, str], float]
+) -> GraphOutput:
     if "terms" not in one:
         raise UserError(
             "the bundle does not say what its outputs are made of: it is from before releases could compare it"
         )
-    terms = []
+    terms, size = [], 0.0
     for factor, field in one["terms"]:
         if (one["stream"], field) not in known:
             raise UserError(
@@ -63,7 +66,8 @@ def _output(one: Manifest, known: Mapping[tuple[str, str], Output]) -> GraphOutp
                 "give the run that the bundle was exported from"
             )
         terms.append((float(factor), known[one["stream"], field]))
-    return GraphOutput(one["name"], tuple(terms), bool(one["classes"]), one["dtype"])
+        size += abs(float(factor)) * sizes.get((one["stream"], field), 0.0)
+    return GraphOutput(one["name"], tuple(terms), bool(one["classes"]), one["dtype"], size)
 
 
 def _input(one: Manifest, spec: DataSpec) -> GraphInput:

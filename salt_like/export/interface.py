@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from salt_like.errors import UserError, nearest
+from salt_like.export.tolerances import TOLERANCES
 from salt_like.spec import DataSpec, Output
 from salt_like.tagger import Tagger
 
@@ -57,12 +58,20 @@ class GraphOutput:
         terms: Factors and outputs of the tagger whose sum it is, all of one stream.
         largest: Instead of the sum, the place of the largest of the terms.
         dtype: ``"float32"``, ``"int32"`` or ``"int8"``.
+        size: How large the numbers are whose difference it says, in its unit; 0 for no difference.
     """
 
     name: str
     terms: tuple[tuple[float, Output], ...]
     largest: bool = False
     dtype: str = "float32"
+    size: float = 0.0
+
+    @property
+    def tolerance(self) -> dict[str, float]:
+        """How far two computations may be apart; of a difference as far as of the numbers that it is one of."""
+        found = dict(TOLERANCES[self.kind])
+        return {**found, "absolute": max(found["absolute"], found["relative"] * self.size)}
 
     @property
     def stream(self) -> str:
@@ -181,23 +190,25 @@ def _inputs(spec: DataSpec, profile: Profile) -> tuple[GraphInput, ...]:
 
 def _outputs(tagger: Tagger, tasks: Sequence[str]) -> list[Output]:
     said = [output for name in tasks for output in tagger.task(name).outputs]
-    return said + [output for output, (name, _) in tagger.discriminants.items() if name in tasks]
+    said += [output for output, (name, _) in tagger.discriminants.items() if name in tasks]
+    return said + [output for output, (name, _) in tagger.spreads.items() if name in tasks]
 
 
 def _plain(tagger: Tagger, model: str, tasks: Sequence[str]) -> list[GraphOutput]:
     jets = tagger.spec.global_stream.name
-    found = []
+    found, spreads = [], tagger.spreads
     for output in _outputs(tagger, tasks):
         column = output.column(model)
         # columns of two streams may have one name in prediction files, outputs of a graph may not
         name = column if output.stream == jets else f"{output.stream}_{column}"
-        found.append(GraphOutput(name, ((1.0, output),), dtype="int32" if output.kind == "index" else "float32"))
+        dtype = "int32" if output.kind == "index" else "float32"
+        found.append(GraphOutput(name, ((1.0, output),), dtype=dtype, size=spreads.get(output, ("", 0.0))[1]))
     return found
 
 
 def _athena(tagger: Tagger, model: str, tasks: Sequence[str]) -> list[GraphOutput]:
     jets = tagger.spec.global_stream.name
-    found = [GraphOutput(one.column(model), ((1.0, one),)) for one in _outputs(tagger, tasks) if one.stream == jets]
+    found = [one for one in _plain(tagger, model, tasks) if one.stream == jets]
     for name in tasks:
         outputs = tagger.task(name).outputs
         stream = tagger.spec.stream(tagger.task(name).stream)
@@ -248,7 +259,8 @@ def _combined(
         if len(streams) != 1:
             raise UserError(f"--combine {short}: outputs of different streams: {', '.join(sorted(streams))}")
         terms = [(factor * own, output) for other, factor in chosen.items() for own, output in by_name[other].terms]
-        by_name[name] = GraphOutput(name, tuple(terms))
+        size = sum(abs(factor) * by_name[other].size for other, factor in chosen.items())
+        by_name[name] = GraphOutput(name, tuple(terms), size=size)
         found.append(by_name[name])
     return found
 

@@ -11,7 +11,6 @@ from typing import Any
 from salt_like.bundle import FORMAT, SCHEMA_VERSION
 from salt_like.export.interface import GraphInput, GraphOutput, Interface
 from salt_like.export.onnx_file import IR_VERSION, OLDEST_RUNTIME, OPSET
-from salt_like.export.tolerances import TOLERANCES
 from salt_like.loading.tagger import LoadedTagger
 from salt_like.spec import Output, Variable
 from salt_like.version import __version__
@@ -153,7 +152,7 @@ def _output(tagger: LoadedTagger, interface: Interface, one: GraphOutput) -> dic
         "terms": [[factor, output.field] for factor, output in one.terms],  # what it is made of, for a comparison
         "column": first.column(interface.model) if itself else None,
         "meaning": _meaning(tagger, one),
-        "tolerance": dict(TOLERANCES[one.kind]),
+        "tolerance": one.tolerance,
     }
 
 
@@ -165,6 +164,8 @@ def _meaning(tagger: LoadedTagger, one: GraphOutput) -> str:
         return "sum of " + ", ".join(f"{factor:g} {output.field}" for factor, output in one.terms)
     if first.kind == "discriminant":
         return _formula(tagger, first)
+    if first in tagger.tagger.spreads:
+        return f"standard deviation of {first.field.removesuffix('_spread')} among the members of the ensemble"
     if first.objects or first.width:
         return _of_objects(first)
     finder = next((task for task in tagger.tasks if task.objects and first in task.outputs), None)

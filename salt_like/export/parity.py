@@ -13,7 +13,6 @@ from salt_like.export import verify
 from salt_like.export.golden import MARGIN
 from salt_like.export.interface import GraphOutput, Interface
 from salt_like.export.replay import Replay
-from salt_like.export.tolerances import TOLERANCES
 from salt_like.loading.calls import Signature
 
 Array = NDArray[Any]
@@ -89,7 +88,7 @@ def _compared(one: GraphOutput, found: Array, expected: Array, sure: Array) -> d
         differ = found != expected
         wrong = int((differ & sure).sum())
         return {"kind": one.kind, "differ": int(differ.sum()), "differ_though_decided": wrong, "passed": wrong == 0}
-    apart = verify.apart(TOLERANCES[one.kind], expected, found)
+    apart = verify.apart(one.tolerance, expected, found)
     some = apart.change if apart.change.size else np.zeros(1)
     logs = {} if apart.logarithm is None else {"largest_of_logarithm": float(apart.logarithm.max(initial=0.0))}
     # nothing is left to compare where the tagger itself says NaN

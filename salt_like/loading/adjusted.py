@@ -42,7 +42,7 @@ def adjusted(
             arguments["temperature"] = float(temperatures[name])
         if name in prior:
             task = tagger.task(name)
-            (label,) = (tagger.spec.label(task.stream, one.key) for one in type(task).reads(**arguments))
+            (label,) = (tagger.spec.label(task.stream, one.key) for one in task.kind.reads(**arguments))
             try:
                 given_prior(prior[name], label, task.trained_prior)
             except ValueError as error:

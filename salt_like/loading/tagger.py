@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from salt_like.batch import Batch
 from salt_like.data.collate import collate
@@ -19,6 +20,7 @@ from salt_like.loading.adjusted import adjusted
 from salt_like.loading.calibration import fingerprint
 from salt_like.loading.ready import Predictions, ReadyTagger
 from salt_like.spec import Output, Request
+from salt_like.tasks import Logits
 from salt_like.training import checkpoint
 
 
@@ -86,8 +88,12 @@ class LoadedTagger(ReadyTagger):
             with torch.inference_mode():
                 found = self.tagger(self._batch(part))
             classified = [name for name in found if self.tagger.task(name).trained_prior]
-            parts.append({name: found[name].float().cpu().numpy() for name in classified})
+            parts.append({name: self._together(name, found[name]) for name in classified})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _together(self, name: str, logits: Logits) -> NDArray[Any]:
+        values: Tensor = self.tagger.task(name).together(logits)
+        return values.float().cpu().numpy()
 
     def losses(self, columns: Columns) -> dict[str, tuple[float, float]]:
         """Sum of the losses of all rows with a target, and the number of these rows, for each task.
@@ -123,7 +129,7 @@ class LoadedTagger(ReadyTagger):
 
     def _reads(self, name: str, config: Mapping[str, Any]) -> tuple[Request, ...]:
         arguments = config["tasks"][name].get("init_args") or {}
-        return type(self.tagger.task(name)).reads(**arguments)
+        return self.tagger.task(name).kind.reads(**arguments)
 
 
 def _device(name: str | None) -> torch.device:

@@ -57,11 +57,13 @@ class Task(nn.Module, ABC):
         temperature: Temperature of the predicted probabilities (`Classification`).
         objects: Stream of the true objects of a task that finds objects; empty for all others.
         waits: Whether the loss waits for the device, so that a step is no static graph.
+        averaged: What the logits are, where those of several taggers have a mean (`mean`); empty where they have none.
     """
 
     nonnegative = True
     waits = False
     objects = ""
+    averaged = ""
 
     def __init__(
         self, spec: DataSpec, token_dim: int, pooled_dim: int, *, stream: str, weight: float, context: bool
@@ -124,6 +126,43 @@ class Task(nn.Module, ABC):
     def moved(self, logits: Logits, margin: float) -> tuple[Logits, ...]:
         """Logits that differ from these by at most a margin: where predicted indices differ, they are undecided."""
         return logits + margin, logits - margin
+
+    def unlike(self, other: Task) -> str:
+        """Why logits of this task and of another tagger's have no mean; empty where they have one.
+
+        Args:
+            other: The task of the same name, with the same outputs.
+        """
+        if not self.averaged:
+            return f"there is no mean of what several {type(self).__name__} tasks say"
+        return "" if self.averaged == other.averaged else "they are tasks of different kinds"
+
+    def aligned(self, logits: Logits, other: Any) -> Logits:
+        """Logits that mean for this task what `logits` mean for that of another tagger.
+
+        Args:
+            logits: Of the other task.
+            other: The other task, which is not `unlike` this one.
+        """
+        del other
+        return logits
+
+    def mean(self, logits: Sequence[Logits]) -> Logits:
+        """Logits whose predictions are the mean of those of several taggers.
+
+        Args:
+            logits: Of each tagger, aligned to this task.
+        """
+        raise NotImplementedError(f"{type(self).__name__} of {len(logits)} taggers")
+
+    def together(self, logits: Logits) -> Logits:
+        """One set of logits, also for a task of several taggers."""
+        return logits
+
+    @property
+    def kind(self) -> type[Task]:
+        """The class that the configuration names, also for a task of several taggers."""
+        return type(self)
 
     def log_probabilities(self, logits: Logits) -> dict[str, Tensor]:
         """Logarithms of the predicted probabilities by class, shaped as an output; empty for a task without classes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,7 @@ from salt_like.nn.checks import fraction
 from salt_like.sets import Tokens
 from salt_like.spec import DataSpec, Label, Output, Request
 from salt_like.tasks.base import Task, at_least_float
+from salt_like.tasks.means import mean_exponential
 from salt_like.tasks.metrics import Accuracy, AreaUnderCurve, MacroF1, MajorityAccuracy
 from salt_like.tasks.priors import adjusted, given_prior, trained_prior
 
@@ -50,6 +52,7 @@ class Classification(Task):
         trained_prior: Class fractions that the loss sees, ``(C,)``: those of the logits.
     """
 
+    averaged = "classes"
     class_weights: Tensor
 
     def __init__(
@@ -137,6 +140,26 @@ class Classification(Task):
 
     def log_probabilities(self, logits: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.label.classes, self._deployed(logits).log_softmax(-1).unbind(-1), strict=True))
+
+    def unlike(self, other: Any) -> str:
+        reason = super().unlike(other)
+        if reason:
+            return reason
+        for name, mine, theirs in zip(self.label.classes, self.trained_prior, other.trained_prior, strict=True):
+            if (mine > 0) != (theirs > 0):
+                return f"the loss of only one of them saw class '{name}'"
+        return ""
+
+    def aligned(self, logits: Tensor, other: Any) -> Tensor:
+        """Logarithms of the probabilities for the class fractions that the loss of this task has seen."""
+        values = at_least_float(logits)
+        if other.trained_prior != self.trained_prior:
+            values = adjusted(values, other.trained_prior, self.trained_prior, 1.0)
+        return values.log_softmax(-1)
+
+    def mean(self, logits: Sequence[Tensor]) -> Tensor:
+        """Logarithms of the mean probabilities."""
+        return mean_exponential(logits)
 
     def metrics(self) -> dict[str, Metric]:
         label = self.label

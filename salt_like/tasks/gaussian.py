@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from salt_like.spec import Label, Output
 from salt_like.tasks.base import at_least_float
 from salt_like.tasks.metrics import PullMean, PullWidth
 from salt_like.tasks.regression import RealTask
-from salt_like.tasks.targets import sigma_of
+from salt_like.tasks.targets import Target, logit_of, sigma_of
 
 
 class GaussianRegression(RealTask):
@@ -31,6 +33,7 @@ class GaussianRegression(RealTask):
     """
 
     nonnegative = False
+    averaged = "values with widths"
     values = 2
 
     def _said(self, label: Label) -> tuple[Output, ...]:
@@ -48,6 +51,27 @@ class GaussianRegression(RealTask):
             values += [target.physical(mean, batch), target.sigma(mean, sigma, batch)]
         return dict(zip(self.outputs, values, strict=True))
 
+    def aligned(self, logits: Tensor, other: Any) -> Tensor:
+        """On the scales of this task."""
+        means, sigmas = _mean_and_sigma(at_least_float(logits))
+        moved = [mine.rescaled(means[..., k], theirs) for k, (mine, theirs) in enumerate(self._beside(other))]
+        wider = [sigmas[..., k] * mine.stretch(theirs) for k, (mine, theirs) in enumerate(self._beside(other))]
+        return _logits(torch.stack(moved, -1), torch.stack(wider, -1))
+
+    def mean(self, logits: Sequence[Tensor]) -> Tensor:
+        """Mean and width of the mixture of the Gaussians, in the labels' units (arXiv:1612.01474)."""
+        split = [_mean_and_sigma(one) for one in logits]
+        found = [
+            target.mixture([mean[..., k] for mean, _ in split], [sigma[..., k] for _, sigma in split])
+            for k, target in enumerate(self.targets)
+        ]
+        means, sigmas = (torch.stack(list(some), -1) for some in zip(*found, strict=True))
+        return _logits(means, sigmas)
+
+    def _beside(self, other: Any) -> list[tuple[Target, Target]]:
+        """Targets of this task and of another tagger's."""
+        return list(zip(self.targets, other.targets, strict=True))
+
     def metrics(self) -> dict[str, Metric]:
         found = super().metrics()
         for column, target in enumerate(self.targets):
@@ -61,3 +85,8 @@ def _mean_and_sigma(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Two blocks ``(..., 2, K)``, never interleaved."""
     mean, raw = torch.unflatten(logits, -1, (2, logits.shape[-1] // 2)).unbind(-2)
     return mean, sigma_of(raw)
+
+
+def _logits(means: Tensor, sigmas: Tensor) -> Tensor:
+    """The inverse of `_mean_and_sigma`."""
+    return torch.cat([means, logit_of(sigmas)], -1)

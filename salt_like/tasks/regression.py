@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -111,6 +112,11 @@ class RealTask(Task, ABC):
             found[f"mae{suffix}"] = MeanAbsoluteError(target, column)
         return found
 
+    def unlike(self, other: Any) -> str:
+        reason = super().unlike(other)
+        pairs = zip(self.targets, () if reason else other.targets, strict=not reason)
+        return reason or next((found for mine, theirs in pairs if (found := mine.unlike(theirs))), "")
+
     def _scaled(self, batch: Batch) -> Tensor:
         return torch.stack([target.scaled(batch) for target in self.targets], -1)
 
@@ -130,6 +136,8 @@ class Regression(RealTask):
     Raises:
         ValueError: Loss, scale, denominator and labels do not fit together, or a logarithm does not exist.
     """
+
+    averaged = "values"
 
     def __init__(
         self,
@@ -171,6 +179,16 @@ class Regression(RealTask):
             raise ValueError(f"huber_delta must be above 0, got {huber_delta}")
         self.loss_name = loss
         self.huber_delta = huber_delta
+
+    def aligned(self, logits: Tensor, other: Any) -> Tensor:
+        """On the scales of this task."""
+        columns = zip(self.targets, other.targets, at_least_float(logits).unbind(-1), strict=True)
+        return torch.stack([mine.rescaled(values, theirs) for mine, theirs, values in columns], -1)
+
+    def mean(self, logits: Sequence[Tensor]) -> Tensor:
+        """Those of the mean values in the labels' units, also where the scale is a logarithm."""
+        columns = zip(self.targets, *(one.unbind(-1) for one in logits), strict=True)
+        return torch.stack([target.mean(values) for target, *values in columns], -1)
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         if self.loss_name == "mse":

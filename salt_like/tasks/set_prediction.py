@@ -205,6 +205,10 @@ class SetPrediction(Task):
     def moved(self, logits: Found, margin: float) -> tuple[Found, ...]:
         return logits.moved(margin)
 
+    def unlike(self, other: Task) -> str:
+        del other
+        return "the queries of two taggers are not aligned, so there is no mean of the objects that they find"
+
     def metrics(self) -> dict[str, Metric]:
         found: dict[str, Metric] = {
             "efficiency": ObjectEfficiency(self.sought, self.threshold),

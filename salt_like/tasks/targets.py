@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from salt_like.batch import Batch
 from salt_like.errors import UserError, nearest
 from salt_like.spec import DataSpec, Label, Stream
+from salt_like.tasks.means import mean_exponential
 
 Scale = Literal["none", "standardise", "log", "ratio"]
 
@@ -97,6 +99,49 @@ class Target:
         slope = sigma * self._unit(batch)
         return (slope * scaled.exp() if self.logarithmic else slope).abs()
 
+    def unlike(self, other: Target) -> str:
+        """Why values on this scale and on another one have no mean on this one; empty where they have."""
+        same = (self.logarithmic, self.denominator) == (other.logarithmic, other.denominator)
+        return "" if same else f"the scales of '{self.label.name}' are of different kinds"
+
+    def stretch(self, other: Target) -> float:
+        """Width on this scale of something as wide as 1 on another one: of a linear scale, or of a logarithm."""
+        return 1.0 if self.logarithmic else other.factor / self.factor
+
+    def rescaled(self, scaled: Tensor, other: Target) -> Tensor:
+        """Values on another scale, on this one.
+
+        Args:
+            scaled: On the other scale.
+            other: The other scale, which is not `unlike` this one.
+        """
+        if self.logarithmic:
+            return scaled + math.log(other.factor / self.factor)
+        shift = (other.shift - self.shift) / self.factor
+        return scaled if (shift, self.stretch(other)) == (0, 1) else scaled * self.stretch(other) + shift
+
+    def mean(self, scaled: Sequence[Tensor]) -> Tensor:
+        """The mean, of values in the label's unit, on this scale."""
+        return mean_exponential(scaled) if self.logarithmic else torch.stack(list(scaled), -1).mean(-1)
+
+    def mixture(self, scaled: Sequence[Tensor], sigmas: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of a mixture of equal parts, in the label's unit and then on this scale.
+
+        For a logarithmic scale the width of each part is that of `sigma`, so what is predicted are these moments.
+
+        Args:
+            scaled: Mean of each part.
+            sigmas: Its standard deviation.
+        """
+        mean = self.mean(scaled)
+        # values and widths over the mean value, or on a linear scale themselves
+        values = [(one - mean).exp() - 1 if self.logarithmic else one - mean for one in scaled]
+        widths = [
+            sigma * (value + 1) if self.logarithmic else sigma for sigma, value in zip(sigmas, values, strict=True)
+        ]
+        squares = [value.square() + width.square() for value, width in zip(values, widths, strict=True)]
+        return mean, torch.stack(squares, -1).mean(-1).sqrt()
+
     def _unit(self, batch: Batch) -> Tensor | float:
         """``factor d``."""
         if self.denominator is None:
@@ -110,6 +155,12 @@ class Target:
 def sigma_of(raw: Tensor) -> Tensor:
     """Positive width from a logit: softplus, shifted so that 0 gives 1, and at least 1e-3 on the target's scale."""
     return F.softplus(raw + _ONE) + SMALLEST_SIGMA
+
+
+def logit_of(sigma: Tensor) -> Tensor:
+    """The inverse of `sigma_of`; of a smaller width the logit of one just above the smallest."""
+    above = (sigma - SMALLEST_SIGMA).clamp(min=1e-6)
+    return above + (-torch.expm1(-above)).log() - _ONE
 
 
 def _width(label: Label) -> float:

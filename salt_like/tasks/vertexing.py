@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import torch
@@ -17,7 +18,8 @@ from salt_like.nn.checks import at_least
 from salt_like.nn.dense import Dense, linear_beside
 from salt_like.sets import Tokens, layout_of
 from salt_like.spec import DataSpec, Label, Output, Request
-from salt_like.tasks.base import Task
+from salt_like.tasks.base import Task, at_least_float
+from salt_like.tasks.means import mean_exponential
 from salt_like.tasks.metrics import PairEfficiency, PairF1, PairPurity
 from salt_like.tasks.vertices import true_pairs, vertices
 
@@ -56,6 +58,7 @@ class Vertexing(Task):
         ValueError: The stream is the global one, or threshold, widths or classes are not possible.
     """
 
+    averaged = "pairs"
     in_classes: Tensor
 
     def __init__(
@@ -132,6 +135,19 @@ class Vertexing(Task):
     def predict(self, logits: Tensor, batch: Batch) -> dict[Output, Tensor]:
         index = vertices(logits > self.threshold, layout_of(batch, self.stream), self.rounds)
         return {self.outputs[0]: index}
+
+    def unlike(self, other: Any) -> str:
+        reason = super().unlike(other)
+        return reason or ("their thresholds differ" if other.threshold != self.threshold else "")
+
+    def aligned(self, logits: Tensor, other: Any) -> Tensor:
+        del other
+        return at_least_float(logits)
+
+    def mean(self, logits: Sequence[Tensor]) -> Tensor:
+        """Logits of the mean probabilities of the pairs."""
+        above, below = ([-F.softplus(sign * one) for one in logits] for sign in (-1, 1))
+        return mean_exponential(above) - mean_exponential(below)
 
     def metrics(self) -> dict[str, Metric]:
         stream, key, threshold = self.stream, self.label.key, self.threshold

@@ -13,6 +13,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
+from salt_like import ensemble
 from salt_like.errors import UserError
 from salt_like.spec import DataSpec
 from salt_like.tagger import Tagger
@@ -94,14 +95,14 @@ def build(name: str, spec: DataSpec, config: dict[str, Any]) -> Model:
 
 
 def deployed(saved: Saved) -> Tagger:
-    """The tagger of a checkpoint, a network or trees, with its weights, in evaluation mode.
+    """The tagger of a checkpoint, a network, trees or an ensemble, with its weights, in evaluation mode.
 
     Raises:
         UserError: Weights and configuration do not belong together.
     """
-    if trees.KEY not in saved.config:
+    if not _is_made_of_more(saved.config):
         return restore(saved).deployed
-    tagger = trees.described(saved.spec, saved.config)
+    tagger = _untrained(saved.name, saved.spec, saved.config)
     own = {key.removeprefix(TAGGER): value for key, value in saved.state_dict.items()}
     _check_shapes(tagger.state_dict(), replace(saved, state_dict=own))
     tagger.load_state_dict(own)
@@ -119,11 +120,23 @@ def state(spec: DataSpec, config: dict[str, Any], weights: dict[str, Tensor]) ->
     Raises:
         RuntimeError: They are not those of this tagger.
     """
-    if trees.KEY in config["model"]:
+    if _is_made_of_more(config["model"]):
         return {f"{TAGGER}{key}": value for key, value in weights.items()}
     model = build(config["name"], spec, config["model"])
     model.deployed.load_state_dict(weights)
     return model.state_dict()
+
+
+def _is_made_of_more(config: dict[str, Any]) -> bool:
+    """Whether a ``model`` section describes something else than one network."""
+    return trees.KEY in config or ensemble.KEY in config
+
+
+def _untrained(name: str, spec: DataSpec, config: dict[str, Any]) -> Tagger:
+    """The tagger that a ``model`` section describes, without the content of its weights."""
+    if ensemble.KEY in config:
+        return ensemble.described(config, _untrained)
+    return trees.described(spec, config) if trees.KEY in config else build(name, spec, config).deployed
 
 
 def restore(saved: Saved) -> Model:

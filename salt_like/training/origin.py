@@ -208,6 +208,8 @@ def _short(targets: Sequence[str]) -> str:
 
 def _of_checkpoint(path: Path) -> Origin:
     saved = checkpoint.read(path)
+    if "ensemble" in saved.config:
+        raise UserError(f"init_from: an ensemble has no weights of one network: {path}\ngive one of its members")
     averaged = any(name.startswith("averaged.") for name in saved.state_dict)
     prefix = "averaged.module." if averaged else "tagger."
     weights = {name.removeprefix(prefix): value for name, value in saved.state_dict.items() if name.startswith(prefix)}
