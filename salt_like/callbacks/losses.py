@@ -45,7 +45,8 @@ class EpochLosses(Callback):
             return
         sums = trainer.strategy.reduce(self._sums, reduce_op="sum")
         for name, value in zip(self._names, (sums[:-1] / sums[-1]).float(), strict=True):
-            pl_module.log(f"train/{name}", value, on_step=False, on_epoch=True, prog_bar=name == "loss")
+            # equal in all processes already; otherwise Lightning would warn
+            pl_module.log(f"train/{name}", value, on_epoch=True, prog_bar=name == "loss", sync_dist=True)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the sums; each of several processes gets an equal share back."""
