@@ -157,6 +157,14 @@ def test_pairs(kind, counts):
     assert ours == {(tuple(x[i].tolist()), tuple(x[j].tolist())) for i, j in brute_pairs(counts)}
 
 
+@pytest.mark.parametrize("error", [-2e-7, 0.0, 2e-7])
+def test_ends_of_pairs_do_not_hang_on_the_last_digit_of_a_root(error, monkeypatch):
+    root = torch.Tensor.sqrt
+    monkeypatch.setattr(torch.Tensor, "sqrt", lambda x: root(x) * (1 + error))
+    _, larger = sets._triangle(400, torch.device("cpu"))
+    assert torch.equal(larger, torch.arange(400).repeat_interleave(torch.arange(400)))
+
+
 def test_pairs_that_no_one_asked_for():
     with pytest.raises(ValueError, match="must ask for them"):
         make_layout("packed", torch.tensor([2])).pairs(torch.zeros(2, 1))
