@@ -34,7 +34,7 @@ def text(described: Mapping[str, Any], compared: Mapping[str, Any], metrics: Map
         "## Where it comes from",
         _provenance(described["provenance"]),
         "## Latency",
-        "Depends on the machine: `train bench BUNDLE --write` or `train export RUN --bench` measure it and write it here.",
+        "Depends on the machine: `train bench BUNDLE --write` and `train export RUN --bench` write it here.",
         "## Limits",
         _limits(described),
     ]
