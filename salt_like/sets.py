@@ -558,7 +558,7 @@ def triangle(number: int, device: torch.device) -> tuple[Tensor, Tensor]:
     Not `torch.triu_indices`, which would make exported graphs hold for one number of slots only.
     """
     rank = torch.arange(number * (number - 1) // 2, device=device)
-    # float32 is exact as long as 8 times the rank is below 2**24, that is up to 2000 slots. With 1 in place of 5 the root
-    # would be a whole number at the first pair of each slot, and onnxruntime 1.17 finds less than the root of a square
+    # float32 is exact as long as 8 times the rank is below 2**24, that is up to 2000 slots. With 1 in place of 5 the
+    # root would be a whole number at the first pair of each slot, and onnxruntime 1.17 finds less than that sometimes
     larger = ((1 + (5 + 8 * rank).float().sqrt()) / 2).floor().long()
     return rank - larger * (larger - 1) // 2, larger
