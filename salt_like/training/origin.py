@@ -95,11 +95,14 @@ def open_origin(path: Path) -> Origin:
     Raises:
         UserError: There is none, or it is damaged.
     """
-    if path.suffix == ".ckpt" or path.is_file():
-        return _of_checkpoint(path)
     if is_bundle(path):
-        return _of_bundle(path)
-    return _of_checkpoint(open_run(path).checkpoint("best"))
+        found = _of_bundle(path)
+    else:
+        alone = path.suffix == ".ckpt" or path.is_file()
+        found = _of_checkpoint(path if alone else open_run(path).checkpoint("best"))
+    if "ensemble" in found.config:
+        raise UserError(f"init_from: an ensemble has no weights of one network: {path}\ngive one of its members")
+    return found
 
 
 def begin(model: Model, tasks: Mapping[str, Any], origin: Origin, take: Sequence[str]) -> Taken:
@@ -208,8 +211,6 @@ def _short(targets: Sequence[str]) -> str:
 
 def _of_checkpoint(path: Path) -> Origin:
     saved = checkpoint.read(path)
-    if "ensemble" in saved.config:
-        raise UserError(f"init_from: an ensemble has no weights of one network: {path}\ngive one of its members")
     averaged = any(name.startswith("averaged.") for name in saved.state_dict)
     prefix = "averaged.module." if averaged else "tagger."
     weights = {name.removeprefix(prefix): value for name, value in saved.state_dict.items() if name.startswith(prefix)}
