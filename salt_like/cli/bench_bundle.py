@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salt_like.bundle import refuse_inside
 from salt_like.cli import table
 from salt_like.cli.bench import BUNDLE_SECONDS
 from salt_like.cli.differences import figure_path
@@ -30,6 +31,9 @@ def main(options: Namespace) -> int:
     """
     folder = Path(options.what).expanduser()
     figure = figure_path(options)
+    for place in (options.json, figure):
+        if place:
+            refuse_inside(Path(place).absolute())
     with progress("timing") as report:
         found = measure(folder, options.seconds or BUNDLE_SECONDS, report)
     table.show(_parts(found))

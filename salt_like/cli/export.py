@@ -143,7 +143,7 @@ def _wishes(options: Namespace) -> Wishes:
             raise UserError(f"--combine: '{name}' is given twice")
         combine[name] = factors
     tasks = None if options.tasks is None else [one.strip() for one in options.tasks.split(",") if one.strip()]
-    for option, value in (("--tasks", tasks), ("--name", options.name)):
+    for option, value in (("--tasks", tasks), ("--name", options.name), ("--out", options.out)):
         if value is not None and not value:
             raise UserError(f"{option} is empty\nleave it out, or give a name")
     return Wishes(options.name, tasks, rename, combine, options.embedding, options.track_selection)

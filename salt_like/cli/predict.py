@@ -145,12 +145,13 @@ def main(arguments: list[str]) -> int:
     """
     options = parser().strict(arguments)
     out = Path(options.out).absolute()
-    from salt_like.bundle import is_bundle
+    from salt_like.bundle import is_bundle, refuse_inside
     from salt_like.callbacks.predictions import refuse_existing
     from salt_like.data.files import find
     from salt_like.data.sample import Sample
     from salt_like.loading import SamplePredictor
 
+    refuse_inside(out)
     refuse_existing(out, options.force)
     files = find([path for group in options.data for path in group], "--data")
     if out in files:

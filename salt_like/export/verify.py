@@ -622,26 +622,40 @@ def read_golden(path: Path, manifest: Found, found: Findings) -> Golden:
     if not cases or number != len(cases):
         found.fail("golden", GOLDEN, f"holds {len(cases)} jets, the manifest says {number}")
     for one in manifest["inputs"]:
-        values = (golden.valid if one["dtype"] == "bool" else golden.inputs).get(one["stream"])
-        _check_size(GOLDEN, one["stream"], values, len(cases), one, found)
+        stream, number = one["stream"], len(cases)
+        slots = [golden.valid[stream].shape[1]] if getattr(golden.valid.get(stream), "ndim", 0) == 2 else []
+        if one["dtype"] == "bool":
+            _check_array(GOLDEN, f"valid/{stream}", golden.valid.get(stream), "bool", [number, None], found)
+        else:
+            shape = [number, *slots, one["shape"][-1]]
+            _check_array(GOLDEN, f"inputs/{stream}", golden.inputs.get(stream), "float32", shape, found)
+    for stream in golden.valid:  # which graphs without masks have as well
+        _check_array(GOLDEN, f"valid/{stream}", golden.valid[stream], "bool", [len(cases), None], found)
     for name in sorted((set(golden.single) | set(golden.double)) - {one["name"] for one in manifest["outputs"]}):
         found.fail("golden", name, f"stands in {GOLDEN}, and the manifest has no such output")
     found.stop_if("golden")
     for one in manifest["outputs"]:
-        for precision, values in (
-            ("float32", golden.single.get(one["name"])),
-            ("float64", golden.double.get(one["name"])),
-        ):
-            if _check_size(one["name"], precision, values, len(cases), None, found):
-                _check_values(one, precision, values, manifest, golden, found)
+        valid = golden.valid.get(one["stream"])
+        shape = [len(cases), *(() if valid is None else valid.shape[1:]), *(n for n in one["shape"] if type(n) is int)]
+        for precision, group in (("float32", golden.single), ("float64", golden.double)):
+            dtype = precision if one["dtype"] == "float32" else one["dtype"]
+            if _check_array(one["name"], precision, group.get(one["name"]), dtype, shape, found):
+                _check_values(one, precision, group[one["name"]], manifest, golden, found)
+            else:
+                group.pop(one["name"], None)  # nothing can be compared with it
     return golden
 
 
-def _check_size(about: str, what: str, values: Any, number: int, one: Any, found: Findings) -> bool:
+def _check_array(about: str, what: str, values: Any, dtype: str, shape: list[Any], found: Findings) -> bool:
+    """Whether an array is there, of this type and shape: of another type it would round what is compared with it."""
+    has = getattr(values, "shape", None)
     if values is None:
         found.fail("golden", about, f"{what} is missing in {GOLDEN}")
-    elif len(values) != number or (one is not None and one["dtype"] != "bool" and values.shape[-1] != one["shape"][-1]):
-        found.fail("golden", about, f"{what} has the shape {values.shape} in {GOLDEN}, there are {number} jets")
+    elif not isinstance(values, np.ndarray) or str(values.dtype) != dtype:
+        found.fail("golden", about, f"{what} is {getattr(values, 'dtype', values)} in {GOLDEN}, not {dtype}")
+    elif values.ndim != len(shape) or any(size not in (None, has[axis]) for axis, size in enumerate(shape)):
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        found.fail("golden", about, f"{what} has the shape {has} in {GOLDEN}, not ({wanted})")
     else:
         return True
     return False
@@ -653,11 +667,6 @@ def _check_values(one: Found, precision: str, values: Any, manifest: Found, gold
     wrong = nothing if one["kind"] == "index" else ~np.isfinite(values)
     valid = golden.valid.get(one["stream"])
     if valid is not None:
-        if valid.shape != values.shape[:2]:
-            found.fail(
-                "golden", one["name"], f"{precision} has the shape {values.shape} in {GOLDEN}, not {valid.shape}"
-            )
-            return
         limit = next((i.get("truncated_to") for i in manifest["inputs"] if i["stream"] == one["stream"]), None)
         seen = valid if limit is None else valid & (np.cumsum(valid, 1) <= limit)
         wrong = np.where(seen.reshape(seen.shape + (1,) * (values.ndim - 2)), wrong, ~nothing)

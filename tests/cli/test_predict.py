@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from bundles import shared_bundle
+from bundles import copied, shared_bundle
 from field_files import make_arrays, write
 from made_runs import make_file, make_run
 
@@ -131,6 +131,18 @@ def test_jets_none_of_which_has_a_constituent_are_predicted(
             np.testing.assert_allclose(file["jets"][name], expected["jets"][name], rtol=1e-5)
 
 
+def test_a_bundle_is_not_written_into(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = copied(bundle, tmp_path / "bundle")
+    before = (folder / "golden.h5").read_bytes()
+    data = f"--data={bundle.parent / 'jets.h5'}"
+    for out in ("golden.h5", "new.h5"):
+        message = fails(["predict", str(folder), data, f"--out={folder / out}", "--force"], capsys)
+        assert "nothing is written into a bundle" in message
+    assert "into a bundle" in fails(["bench", str(folder), f"--json={folder / 'bench.json'}"], capsys)
+    assert (folder / "golden.h5").read_bytes() == before
+    assert not (folder / "new.h5").exists()
+
+
 def test_what_a_bundle_misses_is_not_looked_for_in_a_configuration(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,10 +251,10 @@ def test_what_a_bundle_cannot_be_told(bundle: Path, tmp_path: Path, capsys: pyte
 
 
 def test_a_damaged_bundle_leaves_nothing(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("model.onnx", "manifest.json", "spec.json", "SHA256SUMS"):
-        (tmp_path / name).write_bytes((bundle / name).read_bytes() + (b"0" if name == "model.onnx" else b""))
+    folder = copied(bundle, tmp_path / "bundle")
+    (folder / "model.onnx").write_bytes((bundle / "model.onnx").read_bytes() + b"0")
     data = make_file(tmp_path / "a.h5", 20)
-    said = fails(["predict", str(tmp_path), "--data", str(data), "--out", str(tmp_path / "out.h5")], capsys)
+    said = fails(["predict", str(folder), "--data", str(data), "--out", str(tmp_path / "out.h5")], capsys)
     assert said.splitlines()[0] == "error: model.onnx of the bundle was changed: it is not what SHA256SUMS says"
     assert not list(tmp_path.glob("*out*"))
 

@@ -191,6 +191,8 @@ def test_nothing_is_written_into_a_bundle(bundle, tmp_path, place, capsys):
     assert "nothing is written into a bundle" in capsys.readouterr().err
     assert dispatcher.main(["deploy", str(folder), str(folder)]) == 2
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert dispatcher.main(["export", str(bundle.parent / "run"), "--out="]) == 2
+    assert "--out is empty" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_said_before_all_work(bundle, tmp_path, monkeypatch, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import onnx
 import pytest
@@ -329,6 +330,53 @@ def test_another_vertex(copy, capsys):
 def test_a_golden_output_that_is_missing(copy, capsys):
     tampered.change_golden(copy, lambda file: file["float32"].pop("GN2_pb"))
     assert failures(copy, capsys) == {"golden": {"GN2_pb"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("float32/GN2_pb", "int64"),
+        ("float32/GN2_pb", "float16"),
+        ("float32/GN2_pb", "float64"),
+        ("float64/tracks_GN2_pfake", "float32"),
+        ("float32/tracks_VertexIndex", "float32"),
+        ("inputs/tracks", "float64"),
+        ("valid/tracks", "int8"),
+    ],
+)
+def test_golden_jets_of_another_type(copy, capsys, name, dtype):
+    """Numbers that are compared are rounded to the type of the golden ones: all probabilities are 0 as integers."""
+
+    def spoil(file):
+        values = np.nan_to_num(file[name][()]).astype(dtype)
+        del file[name]
+        file[name] = values
+
+    tampered.change_golden(copy, spoil)
+    about = "golden.h5" if name.startswith(("inputs", "valid")) else name.split("/")[1]
+    assert failures(copy, capsys) == {"golden": {about}}
+    message = verify.verify(copy)["failures"][0]["message"]
+    assert f" is {dtype} in golden.h5, not " in message
+
+
+@pytest.mark.parametrize(
+    "name", ["inputs/jets", "inputs/tracks", "valid/tracks", "float32/GN2_pb", "float64/GN2_embedding"]
+)
+@pytest.mark.parametrize("what", ["scalar", "fewer", "axis", "nothing", "text", "group"])
+def test_golden_jets_of_another_shape(copy, capsys, name, what):
+    def spoil(file):
+        values = file[name][()]
+        del file[name]
+        if what == "group":
+            file.create_group(name)
+        else:
+            made = {"scalar": values.flat[0], "fewer": values[1:], "axis": values[..., None], "text": "hello"}
+            file[name] = h5py.Empty("f4") if what == "nothing" else made[what]
+
+    tampered.change_golden(copy, spoil)
+    found = failures(copy, capsys)
+    assert set(found) == {"golden"}
+    assert "cannot be checked" not in verify.text(verify.verify(copy))
 
 
 def test_golden_jets_of_another_number(copy, capsys):
