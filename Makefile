@@ -35,8 +35,9 @@ quickstart: $(VENV)/installed  ## train, test and show a small tagger on the shi
 	$(BIN)/train test $$run && \
 	if test -L runs/quickstart/last || test ! -e runs/quickstart/last; then ln -sfn $${run##*/} runs/quickstart/last; fi
 
+# neighbouring tests share what they were made ready with: each process begins with a half of them
 test: $(VENV)/installed  ## run the tests; fails below 90 % branch coverage
-	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90 $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90 $(PYTEST_OPTIONS)
 
 cpp-headers: $(VENV)/installed  ## fetch the headers of onnxruntime; without them tests of C++ are skipped
 	.ci/onnxruntime_headers.sh $(VENV)/include/onnxruntime

@@ -21,6 +21,7 @@ NAMES = sorted(path.stem for path in shipped.FOLDER.glob("*.yaml"))
 FLAVOUR = [name for name in NAMES if name != "regression"]
 WITH_TRACKS = [name for name in FLAVOUR if name != "dnn"]
 EPOCHS = 5
+NUMBERS_ONLY = ("--figures=none", "--no-report")
 SHRUNK = {
     "name": "small",
     "data": {
@@ -96,7 +97,7 @@ def gain(folder: Path, sample: Path) -> tuple[float, float]:
 
     Where flavours have nothing to do with inputs, no prediction can gain anything on average.
     """
-    given = [f"--data.test.whole={sample}", "--data.num_test=99999"]
+    given = [f"--data.test.whole={sample}", "--data.num_test=99999", *NUMBERS_ONLY]
     assert dispatcher.main(["--debug", "test", str(folder), *given]) == 0
     with h5py.File(folder / "predictions" / "whole.h5") as file:
         jets = file["jets"][:]
@@ -149,7 +150,7 @@ def test_learns_flavour_from_the_right_labels_and_nothing_from_permuted_ones(nam
     # the held-out flavours are permuted too: measured with true ones a random head may be lucky, whatever their number
     lucky, error = gain(work / f"{name}-permuted", permuted["val"])
     assert lucky < 4 * error < 0.03
-    assert dispatcher.main(["--debug", "test", str(work / name)]) == 0
+    assert dispatcher.main(["--debug", "test", str(work / name), *NUMBERS_ONLY]) == 0
     assert "jets_classification on ttbar, 500 labelled jets" in capsys.readouterr().out
     with h5py.File(work / name / "predictions" / "ttbar.h5") as file:
         total = sum(file["jets"][f"small_p{flavour}"].astype(float) for flavour in ("u", "c", "b", "tau"))
@@ -185,7 +186,7 @@ def test_regression_beats_the_constant_with_the_right_width(work):
     constant = np.nanmean(np.where(pull < 1, 0.5 * pull**2, pull - 0.5))  # the Huber loss of the best constant, nearly
     assert rows[-1]["val/jet_mass/loss"] < 0.5 * constant
     assert rows[-1]["val/jet_mass/loss"] < rows[0]["val/jet_mass/loss"]
-    assert dispatcher.main(["--debug", "test", str(work / "regression")]) == 0
+    assert dispatcher.main(["--debug", "test", str(work / "regression"), *NUMBERS_ONLY]) == 0
     exported(work / "regression")
     report = json.loads((work / "regression" / "predictions" / "ttbar_metrics.json").read_text())
     assert report

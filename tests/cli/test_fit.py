@@ -14,6 +14,8 @@ from conftest import SMALL
 
 from salt_like.cli import main as dispatcher
 
+NUMBERS_ONLY = ("--figures=none", "--no-report")
+
 
 def fails(arguments, capsys) -> str:
     assert dispatcher.main(["fit", *arguments]) == 2
@@ -282,7 +284,7 @@ def test_a_file_is_no_run_folder(tmp_path, capsys):
 def test_jets_need_no_variables_of_their_own(tmp_path, options):
     given = [*SMALL, "--data.inputs.jets=null", *options, "--run", str(tmp_path / "run")]
     assert dispatcher.main(["--debug", "fit", *given]) == 0
-    assert dispatcher.main(["--debug", "test", str(tmp_path / "run"), "--data.num_test=100"]) == 0
+    assert dispatcher.main(["--debug", "test", str(tmp_path / "run"), "--data.num_test=100", *NUMBERS_ONLY]) == 0
 
 
 def test_without_validation_there_is_a_last_checkpoint_and_no_warning(tmp_path, capfd, recwarn):
@@ -297,7 +299,7 @@ def test_without_validation_there_is_a_last_checkpoint_and_no_warning(tmp_path, 
     assert "train/loss" in header
     assert "val/" not in header
     assert len(rows) == 1
-    assert dispatcher.main(["--debug", "test", str(run), "--data.num_test=100"]) == 0
+    assert dispatcher.main(["--debug", "test", str(run), "--data.num_test=100", *NUMBERS_ONLY]) == 0
 
 
 def test_learned_weights_and_negative_jet_weights_do_not_go_together(sample, tmp_path, capsys):

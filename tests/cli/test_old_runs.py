@@ -42,7 +42,7 @@ def test_it_is_inspected_tested_and_exported(old, tmp_path, capsys):
     assert dispatcher.main(["--debug", "inspect", str(old)]) == 0
     assert "finished" in capsys.readouterr().out
     assert dispatcher.main(["--debug", "runs", str(tmp_path)]) == 0
-    assert dispatcher.main(["--debug", "test", str(old), DATA[2], "--data.num_test=100"]) == 0
+    assert dispatcher.main(["--debug", "test", str(old), DATA[2], "--data.num_test=100", "--figures=none"]) == 0
     assert (old / "predictions" / "test.h5").is_file()
     bundle = tmp_path / "bundle"
     assert (

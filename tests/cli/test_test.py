@@ -11,6 +11,7 @@ import torch
 from field_files import make_arrays, write
 from made_runs import TASKS, make_file, make_run
 
+from salt_like.cli import report as reporting
 from salt_like.cli.main import main
 from salt_like.errors import UserError
 from salt_like.evaluation.classification import classify
@@ -29,7 +30,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take their time; only the tests of the figures draw them."""
+    """Figures and reports take their time; only the tests of the figures draw them, those of reports stand apart."""
+    monkeypatch.setattr(reporting, "after_test", lambda *_: None)
     if "figures" not in request.node.name:
         monkeypatch.setattr(draw, "figures", lambda metrics: ())
 

@@ -21,7 +21,7 @@ def predicted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """Metrics and predictions of a run, without and with weights."""
     folder = tmp_path_factory.mktemp("run")
     run = make_run(folder / "run", weight=request.param, test=str(make_file(folder / "test.h5", 500, 3)))
-    assert main(["test", str(run), "--ranges=none"]) == 0
+    assert main(["test", str(run), "--ranges=none", "--figures=none", "--no-report"]) == 0
     metrics = json.loads((run / "predictions" / "test_metrics.json").read_text())
     with h5py.File(run / "predictions" / "test.h5") as file:
         yield {name: task["metrics"] for name, task in metrics["tasks"].items()}, file
