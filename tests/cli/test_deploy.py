@@ -97,7 +97,7 @@ def test_a_repository_of_triton(bundles, capsys):
         (["one", "store", "--aliass", "x"], "did you mean '--alias'?"),
         (["three", "store"], "no such bundle"),
         (["store", "store"], "not a bundle: "),
-        (["one", "two"], "is no store: it has no store.json, and is not empty"),
+        (["one", "two"], "nothing is written into a bundle: "),
         (["one", "two/model.onnx"], "is a file"),
         (["--list", "two"], "is no store"),
         (["--list", "three"], "is not there"),
