@@ -648,14 +648,15 @@ def read_golden(path: Path, manifest: Found, found: Findings) -> Golden:
 
 def _check_array(about: str, what: str, values: Any, dtype: str, shape: list[Any], found: Findings) -> bool:
     """Whether an array is there, of this type and shape: of another type it would round what is compared with it."""
-    has = getattr(values, "shape", None)
     if values is None:
         found.fail("golden", about, f"{what} is missing in {GOLDEN}")
     elif not isinstance(values, np.ndarray) or str(values.dtype) != dtype:
         found.fail("golden", about, f"{what} is {getattr(values, 'dtype', values)} in {GOLDEN}, not {dtype}")
-    elif values.ndim != len(shape) or any(size not in (None, has[axis]) for axis, size in enumerate(shape)):
+    elif values.ndim != len(shape) or any(
+        size not in (None, has) for size, has in zip(shape, values.shape, strict=True)
+    ):
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        found.fail("golden", about, f"{what} has the shape {has} in {GOLDEN}, not ({wanted})")
+        found.fail("golden", about, f"{what} has the shape {values.shape} in {GOLDEN}, not ({wanted})")
     else:
         return True
     return False
