@@ -186,7 +186,8 @@ def test_vectors_are_compared_by_component() -> None:
     one = np.arange(12.0).reshape(4, 3)
     other = one.copy()
     other[2, 1] += 0.75
-    rows = [vector_rows("jets", "embedding", Answer("embedding", some)) for some in (one, other)]
+    of_jets = np.arange(4), np.full(4, -1)
+    rows = [vector_rows("jets", "embedding", Answer("embedding", some), *of_jets) for some in (one, other)]
     sides = [side(**{"jets, embedding": some}) for some in rows]
     (found,) = differences(*sides, everything(4), LIMITS).outputs
     assert (found.compared, found.jets_beyond, found.largest) == (12, 1, 0.75)

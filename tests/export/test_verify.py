@@ -56,6 +56,11 @@ def test_it_needs_three_packages_and_python_from_2019():
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     tops = {name.split(".")[0] for name in names}
     assert tops - sys.stdlib_module_names == {"numpy", "h5py", "onnxruntime"}
+    called = {
+        one.func.attr for one in ast.walk(tree) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)
+    }
+    assert not called & {"removeprefix", "removesuffix", "bit_count", "is_relative_to", "pairwise"}
+    assert "strict" not in {one.arg for one in ast.walk(tree) if isinstance(one, ast.keyword)}  # of zip: Python 3.10
 
 
 @pytest.mark.parametrize("kind", ["bundle", "athena"])
