@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from architectures import JET_VARIABLES, TRACK_VARIABLES
 from hardware import describe_machine
+from matrix_products import matrix_products
 from sample_statistics import write_statistics
 
 from salt_like.bundle import Bundle, read_bundle
@@ -42,6 +43,7 @@ HERE = Path(__file__).resolve().parent
 SAMPLES = HERE.parent / "salt_like/samples"
 CONSTITUENTS = (0, 5, 10, 20, 40)
 BATCHES = (10, 100)
+TYPICAL = 7  # constituents of the jets whose products are looked at
 JETS = 20  # different ones, one after the other
 TASKS = {
     "all three tasks": ("jets_classification", "track_origin", "track_vertexing"),
@@ -59,11 +61,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.1, help="of each side and round")
     parser.add_argument("--jets", type=int, default=1000, help="jets of the sample for the throughput")
+    parser.add_argument("--work", help="folder in which the graphs are kept, and used again if they are there")
     parser.add_argument("--out", required=True, help="the numbers, as JSON")
     options = parser.parse_args()
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+        work = Path(options.work or folder).absolute()
+        work.mkdir(parents=True, exist_ok=True)
         write_statistics(SAMPLES / "train.h5", work / "statistics")
         for architecture in options.architectures:
             run = _trained(work, architecture)
@@ -81,6 +85,8 @@ def main() -> None:
 
 def _trained(work: Path, architecture: str) -> Path:
     run = work / architecture
+    if run.exists():
+        return run
     files = [f"--data.{key}={SAMPLES / name}.h5" for key, name in (("train", "train"), ("val", "val"))]
     few = ["--data.num_train=1000", "--data.num_val=300", "--data.batch_size=250", "--trainer.max_epochs=1"]
     few.append(f"--data.test.ttbar={SAMPLES / 'test.h5'}")
@@ -91,7 +97,8 @@ def _trained(work: Path, architecture: str) -> Path:
 def _exported(work: Path, run: Path, profile: str, tasks: tuple[str, ...]) -> Bundle:
     out = work / f"{run.name}-{profile}-{len(tasks)}"
     arguments = ["--profile", profile, "--tasks", ",".join(tasks), "--jets", "300", "--name", "GN2"]
-    _call(sys.executable, "-m", "salt_like", "export", str(run), "--out", str(out), *arguments)
+    if not out.exists():
+        _call(sys.executable, "-m", "salt_like", "export", str(run), "--out", str(out), *arguments)
     return read_bundle(out)
 
 
@@ -99,7 +106,8 @@ def _salt(options: argparse.Namespace, work: Path, architecture: str, tasks: tup
     out = work / f"salt-{architecture}-{len(tasks)}.onnx"
     more = {"PYTHONPATH": options.salt_packages} if options.salt_packages else {}
     script = str(HERE / "salt_export.py")
-    _call(options.salt_python, script, architecture, str(work / "statistics"), str(out), *tasks, **more)
+    if not out.exists():
+        _call(options.salt_python, script, architecture, str(work / "statistics"), str(out), *tasks, **more)
     return out.read_bytes()
 
 
@@ -125,6 +133,8 @@ def _compared(salt: bytes, ours: Mapping[str, Bundle], options: argparse.Namespa
             given = [verify.feeds(ours["batched"].manifest, jets, slice(0, batch), alone=False)[0]]
             sides[f"batched {batch}"] = _one_by_one(sessions["batched"], given, batch)
         per_jet[number] = _alternated(sides, options.rounds, options.seconds)
+    many = _feeds(ours["batched"], jets_with(golden, max(BATCHES), TYPICAL), 0, max(BATCHES))
+    products = matrix_products(ours["batched"].model, many, max(BATCHES))
     columns = _sample(ours["batched"], options.jets)
     tagger = DeployedTagger(ours["batched"].folder, threads=1)
     counts = columns.counts["tracks"]
@@ -135,6 +145,7 @@ def _compared(salt: bytes, ours: Mapping[str, Bundle], options: argparse.Namespa
     throughput = _alternated(sides, options.rounds, 0.0)
     return {
         "microseconds_per_jet": per_jet,
+        "products": {"jets": max(BATCHES), "tracks": TYPICAL, **products},
         "sample": {"jets": len(columns), "mean_tracks": float(counts.mean()), "microseconds_per_jet": throughput},
         "bytes": {"salt": len(salt), **{name: len(one.model) for name, one in ours.items()}},
     }
@@ -145,6 +156,12 @@ def _orders(bundle: Bundle) -> dict[str, list[int]]:
     names = {one["stream"]: [v["name"] for v in one["variables"]] for one in bundle.manifest["inputs"]}
     wanted = {"jets": JET_VARIABLES, "tracks": TRACK_VARIABLES}
     return {stream: [names[stream].index(name) for name in some] for stream, some in wanted.items()}
+
+
+def _feeds(bundle: Bundle, jets: Jets, first: int, last: int) -> dict[str, Any]:
+    alone = bundle.manifest["profile"] != "batched"
+    given: dict[str, Any] = verify.feeds(dict(bundle.manifest), jets, slice(first, last), alone)[0]
+    return given
 
 
 def _salt_feeds(jets: Jets, order: Mapping[str, list[int]]) -> list[dict[str, Any]]:
