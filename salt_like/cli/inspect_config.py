@@ -168,10 +168,15 @@ def _cost(
 
     handles = [block.register_forward_pre_hook(before(name)) for name, block in blocks.items()]
     handles += [block.register_forward_hook(after(name)) for name, block in blocks.items()]
+    learned = [parameter for parameter in tagger.parameters() if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)  # the counter looks for the gradients of whatever a module is given
     try:
         with torch.no_grad(), counter:
             tagger.eval()(batch)
     finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
         for handle in handles:
             handle.remove()
     return counter.get_total_flops() / batch.size, spent

@@ -174,9 +174,9 @@ def test_many_findings_are_cut(tmp_path, capsys):
         (["{}", "--data.train=x"], "--data.train has no meaning here"),
         (["{}", "--ignore=softLeptonPT"], "--ignore names 'softLeptonPT' (did you mean 'softLeptonPt'?)"),
         (["{}", "--weight=w"], "no field 'w'"),
-        (["{}", "quickstart"], "only data files can be compared, and 'quickstart' is none"),
+        (["{}", "quickstart"], "only data files and runs can be compared, and 'quickstart' is neither"),
         (["quickstart", "--max-ks=0.1"], "--max-ks has no meaning here: only data files are checked"),
-        (["quickstart", "nothing"], "only data files can be compared"),
+        (["quickstart", "nothing"], "only data files and runs can be compared"),
         (["{}", "nothing.h5"], "no such file: nothing.h5"),
     ],
 )

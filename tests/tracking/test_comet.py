@@ -86,7 +86,7 @@ def test_everything_of_a_training_is_in_the_file(run):
     archive = Archive(path)
     assert archive.experiment["project_name"] == "jets"
     assert archive.experiment["tags"] == ["small"]
-    assert {"key": "Name", "value": "GN2 first"}.items() <= archive.of("log_other")[-1].items()
+    assert {one["key"]: one["value"] for one in archive.of("log_other")}["Name"] == "GN2 first"
     parameters = archive.parameters
     assert (parameters["model.dim"], parameters["trainer.max_epochs"]) == (8, 1)
     assert "Classification" in parameters["model.tasks.jets_classification.class_path"]
